@@ -1,0 +1,121 @@
+"""How the ASGI application that the configuration names is found."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import os
+import sys
+import traceback
+from typing import Any
+
+from litmus.asgi import Application
+from litmus.settings import AppSettings
+
+
+class LoadError(Exception):
+    """The application cannot be had.
+
+    Attributes:
+        reason: one sentence for the one who wrote the configuration.
+        traceback: where it failed in the application's code, empty when it did not get that far.
+    """
+
+    def __init__(self, reason: str, traceback: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.traceback = traceback
+
+
+def load(app: AppSettings) -> Application:
+    """Import the application that ``app.target`` names, with ``app.chdir`` as working folder and first on ``sys.path``.
+
+    ``module:attribute`` names the application, ``module:factory()`` a function that makes it. Raises LoadError.
+    """
+    try:
+        os.chdir(app.chdir)
+    except OSError as error:
+        raise LoadError(f"app.chdir = '{app.chdir}': {error.strerror}") from error
+    sys.path.insert(0, str(app.chdir))
+    module_name, _, attribute = app.target.partition(":")
+    call = attribute.endswith("()")
+    found = _attribute(app.target, _module(app.target, module_name), attribute.removesuffix("()"))
+    if call:
+        try:
+            found = found()
+        except BaseException as error:
+            raise LoadError(
+                f"app.target = '{app.target}': the factory failed: {_words(error)}", _trace(error)
+            ) from error
+    if not callable(found):
+        raise LoadError(
+            f"app.target = '{app.target}': it names a {type(found).__name__}, which is not an application"
+            " (an application is called with scope, receive and send)"
+        )
+    if app.interface == "wsgi" or (app.interface == "auto" and _looks_like_wsgi(found)):
+        raise LoadError(
+            f"app.target = '{app.target}': it is a WSGI application, and this version serves ASGI only;"
+            ' wrap it, for example with asgiref\'s WsgiToAsgi, or set app.interface = "asgi" if it is one'
+        )
+    application: Application = found
+    return application
+
+
+def _module(target: str, name: str) -> object:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and (name == error.name or name.startswith(error.name + ".")):
+            raise LoadError(
+                f"app.target = '{target}': there is no module '{error.name}' in {sys.path[0]} or among the installed"
+                " packages; app.chdir says where to look first"
+            ) from error
+        raise LoadError(f"app.target = '{target}': importing it failed: {_words(error)}", _trace(error)) from error
+    except BaseException as error:
+        raise LoadError(f"app.target = '{target}': importing it failed: {_words(error)}", _trace(error)) from error
+
+
+def _attribute(target: str, module: object, path: str) -> Any:
+    found: Any = module
+    for name in path.split("."):
+        try:
+            found = getattr(found, name)
+        except AttributeError as error:
+            raise LoadError(f"app.target = '{target}': {_owner(found)} has no attribute '{name}'") from error
+    return found
+
+
+def _owner(found: object) -> str:
+    name = getattr(found, "__name__", type(found).__name__)
+    return f"module '{name}'" if inspect.ismodule(found) else f"'{name}'"
+
+
+def _looks_like_wsgi(application: Any) -> bool:
+    """Whether it can only be called with two arguments. ASGI takes three."""
+    try:
+        signature = inspect.signature(application)
+        signature.bind(None, None)
+    except (TypeError, ValueError):
+        return False
+    try:
+        signature.bind(None, None, None)
+    except TypeError:
+        return not inspect.isclass(application)  # a class of two arguments may be anything
+    return False
+
+
+def _words(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+def _trace(error: BaseException) -> str:
+    """The traceback without the frames of this module and of the import system."""
+    frames = traceback.TracebackException.from_exception(error)
+    own = (__file__, importlib.__file__)
+    stack = [
+        frame
+        for frame in frames.stack
+        if frame.filename not in own and not frame.filename.startswith("<frozen importlib")
+    ]
+    frames.stack = traceback.StackSummary.from_list(stack)
+    return "".join(frames.format())

@@ -1,0 +1,114 @@
+"""Decoders of HTTP/1 request bodies (RFC 9112, sections 6 and 7).
+
+A decoder takes bytes from a lease and returns content. It holds no bytes itself: what it cannot decode yet stays in the
+lease. Where a body ends is known to the byte, so the next request on the connection starts there.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+from litmus.memory.lease import Lease
+from litmus.protocols.errors import ProtocolError
+
+LINE_LIMIT: Final = 512
+"""Bytes in a chunk's size line with its extensions, or in a trailer line."""
+
+TRAILER_LIMIT: Final = 8192
+"""Bytes in the trailer section."""
+
+
+class Decoder(Protocol):
+    """A body decoder. ``complete`` turns True with the last byte of the body."""
+
+    complete: bool
+
+    def decode(self, lease: Lease) -> bytes:
+        """Consume what there is of the body and return its content, empty if that needs more bytes."""
+
+
+class LengthDecoder:
+    """A body of a known number of bytes."""
+
+    __slots__ = ("complete", "remaining")
+
+    def __init__(self, length: int) -> None:
+        self.remaining = length
+        self.complete = False
+
+    def decode(self, lease: Lease) -> bytes:
+        data = lease.take(self.remaining)
+        self.remaining -= len(data)
+        self.complete = not self.remaining
+        return data
+
+
+class ChunkedDecoder:
+    """A body in chunks. Extensions are ignored, trailers are dropped (RFC 9110, section 6.5.1 allows it)."""
+
+    __slots__ = ("_remaining", "_state", "_trailers", "complete")
+
+    def __init__(self) -> None:
+        self.complete = False
+        self._state = _SIZE
+        self._remaining = 0
+        self._trailers = 0
+
+    def decode(self, lease: Lease) -> bytes:
+        parts = []
+        while lease.start < lease.end and not self.complete:
+            if self._state == _DATA:
+                data = lease.take(self._remaining)
+                self._remaining -= len(data)
+                parts.append(data)
+                if self._remaining:
+                    break
+                self._state = _DATA_END
+            line = _line(lease)
+            if line is None:
+                break
+            self._line(line)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _line(self, line: bytes) -> None:
+        if self._state == _DATA_END:
+            if line:
+                raise ProtocolError(400, "chunk data longer than the chunk's size")
+            self._state = _SIZE
+        elif self._state == _SIZE:
+            self._remaining = _chunk_size(line)
+            self._state = _DATA if self._remaining else _TRAILER
+        elif line:
+            self._trailers += len(line) + 2
+            if self._trailers > TRAILER_LIMIT:
+                raise ProtocolError(431, "trailer section too large")
+        else:
+            self.complete = True
+
+
+_SIZE, _DATA, _DATA_END, _TRAILER = range(4)
+_HEX: Final = frozenset(b"0123456789abcdefABCDEF")
+
+
+def _line(lease: Lease) -> bytes | None:
+    """Consume a line and return it without its CRLF, or None when its end has not arrived."""
+    start = lease.start
+    window = bytes(lease.view[start : min(lease.end, start + LINE_LIMIT)])
+    length = window.find(b"\n")
+    if length < 0:
+        if len(window) == LINE_LIMIT:
+            raise ProtocolError(400, "line too long in a chunked body")
+        return None
+    lease.start = start + length + 1
+    if not length or window[length - 1] != 13 or window.find(b"\r") != length - 1:
+        raise ProtocolError(400, "line not ended by CRLF in a chunked body")
+    return window[: length - 1]
+
+
+def _chunk_size(line: bytes) -> int:
+    """chunk-size [ chunk-ext ]; the size in bytes (RFC 9112, section 7.1)."""
+    size, _, _ = line.partition(b";")
+    size = size.rstrip(b" \t") if len(size) < len(line) else size
+    if not size or len(size) > 15 or not _HEX.issuperset(size):
+        raise ProtocolError(400, "chunk size is not a hexadecimal number")
+    return int(size, 16)

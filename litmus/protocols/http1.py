@@ -1,0 +1,433 @@
+"""The HTTP/1.1 machine (RFC 9112).
+
+A connection goes through the states of ``State``; ``TRANSITIONS`` is the whole truth about which event leads where, and
+every change of state goes through it. The request's side carries its codec in ``_decoder`` and the response's side in
+``_framing``, both of which exist exactly while a body is under way.
+
+Back-pressure needs no queue: the body stays in the lease until the application asks for it, and the connection stops
+reading when the lease is full. Pipelined requests stay there as well, unparsed, until the response before them is done.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Final
+
+from litmus.memory.lease import Lease
+from litmus.protocols.body import ChunkedDecoder, Decoder, LengthDecoder
+from litmus.protocols.errors import ProtocolError, ResponseError
+from litmus.protocols.machine import Deadline, Headers, Host, Machine, Sink
+from litmus.protocols.request import CHUNKED, NO_BODY, HeadParser
+from litmus.protocols.response import CONTINUE, LAST_CHUNK, UNKNOWN, Head, bodiless, chunk, error_response
+
+HEAD_LIMIT: Final = 64 << 10
+"""Bytes in a request's head: what the largest buffer holds."""
+
+DISCARD_LIMIT: Final = 256 << 10
+"""Bytes of an unread request body that are worth reading to keep the connection."""
+
+
+class State(IntEnum):
+    """Where a connection stands."""
+
+    IDLE = 0  # between requests
+    HEAD = 1  # part of a head has arrived
+    BODY = 2  # the request is with the application, its body still arriving
+    RESPONSE = 3  # the whole request was read, its response is not complete
+    DISCARD = 4  # the response is complete, the rest of the request's body is read and dropped
+    LINGER = 5  # we have finished sending; what still arrives is dropped, so that no reset destroys our last words
+    CLOSED = 6
+
+
+class Event(IntEnum):
+    """What can happen to a connection."""
+
+    PARTIAL = 0  # bytes of a head, not all of it
+    REQUEST = 1  # a whole head, no body
+    REQUEST_WITH_BODY = 2
+    BODY_END = 3  # the last byte of the request's body was consumed
+    RESPONSE_END = 4  # the last byte of the response was sent, the connection persists
+    RESPONSE_CLOSE = 5  # the last byte of the response was sent, nothing unread may remain
+    RESPONSE_LINGER = 6  # the last byte of the response was sent, the peer may still be sending
+    BREACH = 7  # the peer broke the protocol
+    CUT = 8  # nothing more can be sent or received in good order
+
+
+_S, _E = State, Event
+TRANSITIONS: Final[dict[tuple[State, Event], State]] = {
+    (_S.IDLE, _E.PARTIAL): _S.HEAD,
+    (_S.HEAD, _E.PARTIAL): _S.HEAD,
+    (_S.IDLE, _E.REQUEST): _S.RESPONSE,
+    (_S.HEAD, _E.REQUEST): _S.RESPONSE,
+    (_S.IDLE, _E.REQUEST_WITH_BODY): _S.BODY,
+    (_S.HEAD, _E.REQUEST_WITH_BODY): _S.BODY,
+    (_S.BODY, _E.BODY_END): _S.RESPONSE,
+    (_S.DISCARD, _E.BODY_END): _S.IDLE,
+    (_S.RESPONSE, _E.RESPONSE_END): _S.IDLE,
+    (_S.BODY, _E.RESPONSE_END): _S.DISCARD,
+    (_S.RESPONSE, _E.RESPONSE_CLOSE): _S.CLOSED,
+    (_S.RESPONSE, _E.RESPONSE_LINGER): _S.LINGER,
+    (_S.BODY, _E.RESPONSE_LINGER): _S.LINGER,
+    (_S.IDLE, _E.BREACH): _S.LINGER,
+    (_S.HEAD, _E.BREACH): _S.LINGER,
+    (_S.BODY, _E.BREACH): _S.LINGER,
+    **{(state, _E.CUT): _S.CLOSED for state in State},
+}
+
+_NEXT: Final = tuple(tuple(TRANSITIONS.get((state, event)) for event in Event) for state in State)
+
+DEADLINES: Final = {
+    State.IDLE: Deadline.KEEP_ALIVE,
+    State.HEAD: Deadline.KEEP_ALIVE,
+    State.BODY: Deadline.NONE,
+    State.RESPONSE: Deadline.NONE,
+    State.DISCARD: Deadline.LINGER,
+    State.LINGER: Deadline.LINGER,
+    State.CLOSED: Deadline.NONE,
+}
+_DEADLINE: Final = tuple(DEADLINES[state] for state in State)
+
+# How the response's body is framed.
+_NOT_STARTED, _LENGTH, _CHUNKED, _UNTIL_CLOSE, _NO_CONTENT, _COMPLETE = range(6)
+
+
+class Http1:
+    """One HTTP/1 connection: the machine, and the stream of the request that is in progress.
+
+    Args:
+        host: the connection.
+        parser: the worker's head parser.
+    """
+
+    __slots__ = (
+        "_decoder",
+        "_discarded",
+        "_draining",
+        "_framing",
+        "_half_closed",
+        "_host",
+        "_method",
+        "_must_continue",
+        "_parser",
+        "_persistent",
+        "_remaining",
+        "_scanned",
+        "_version",
+        "blocked",
+        "body_complete",
+        "hungry",
+        "lease",
+        "sink",
+        "state",
+    )
+
+    def __init__(self, host: Host, parser: HeadParser) -> None:
+        self._host = host
+        self._parser = parser
+        self.state = State.IDLE
+        self.hungry = True
+        self.lease: Lease | None = None
+        self._scanned = 0
+        self._persistent = True
+        self._draining = False
+        self._half_closed = False
+        self.sink: Sink | None = None
+        self._decoder: Decoder | None = None
+        self._discarded = 0
+        self.body_complete = True
+        self.blocked = False
+        self._must_continue = False
+        self._method = b""
+        self._version = "1.1"
+        self._framing = _NOT_STARTED
+        self._remaining = 0
+
+    @property
+    def deadline(self) -> int:
+        """The deadline that the present state is under."""
+        deadline = _DEADLINE[self.state]
+        return Deadline.DRAIN if self._draining and deadline == Deadline.KEEP_ALIVE else deadline
+
+    # Machine: what the connection calls
+
+    def received(self, lease: Lease) -> Machine | None:
+        """See ``Machine.received``. Runs until it needs more bytes, or the application."""
+        self.lease = lease
+        try:
+            while lease.start < lease.end and self._step(lease):
+                pass
+        except ProtocolError as error:
+            self._breach(error)
+            lease.start = lease.end
+        if self.state == State.IDLE and not self._persistent:
+            self._cut()
+        elif self._half_closed and self.state not in (State.RESPONSE, State.CLOSED):
+            self._no_more_bytes()
+        return self if self.state != State.CLOSED else None
+
+    def eof(self) -> Machine | None:
+        """The peer has sent its last byte; it may still read, so what it asked for is answered."""
+        self._half_closed = True
+        if self.state != State.RESPONSE:
+            self._no_more_bytes()
+        elif self.sink is not None:
+            self.sink.peer_finished()
+        return self if self.state != State.CLOSED else None
+
+    def lost(self) -> None:
+        """The connection is gone: so is the stream."""
+        self._cut()
+
+    def drain(self) -> None:
+        """See ``Machine.drain``."""
+        self._draining = True
+        if self.state > State.HEAD:
+            self._persistent = False
+
+    def output_blocked(self) -> None:
+        """See ``Machine.output_blocked``."""
+        self.blocked = True
+
+    def output_unblocked(self) -> None:
+        """See ``Machine.output_unblocked``."""
+        self.blocked = False
+        if self.sink is not None:
+            self.sink.unblocked()
+
+    def expired(self) -> Machine | None:
+        """Every deadline of this machine ends the connection."""
+        self._cut()
+        return None
+
+    # Stream: what the exchange calls
+
+    def read_body(self) -> bytes:
+        """See ``Stream.read_body``. Asking for the body is what sends 100 (Continue)."""
+        decoder = self._decoder
+        if decoder is None or self.state != State.BODY:
+            return b""
+        lease = self.lease
+        if lease is None or lease.start == lease.end:
+            self.hungry = True
+            if self._must_continue:
+                self._must_continue = False
+                self._host.write(CONTINUE)
+            return b""
+        self._must_continue = False
+        try:
+            data = decoder.decode(lease)
+        except ProtocolError as error:
+            self._breach(error)
+            self._host.wake()
+            return b""
+        self.hungry = not data
+        if decoder.complete:
+            self._decoder = None
+            self.body_complete = True
+            self._move(Event.BODY_END)
+        elif self._half_closed and lease.start == lease.end:
+            self._cut()
+            self._host.wake()
+        self._host.consumed()
+        return data
+
+    def respond(self, status: int, headers: Headers, body: bytes, end: bool) -> None:
+        """See ``Stream.respond``. Decides how the body is framed (RFC 9112, section 6)."""
+        head = Head(status, headers)
+        framing = _LENGTH
+        if bodiless(status, self._method):
+            framing = _NO_CONTENT
+        elif head.length == UNKNOWN:
+            if end:
+                head.length = len(body)
+                head.add(b"content-length: %d\r\n" % len(body))
+            elif self._version == "1.1":
+                framing = _CHUNKED
+                head.add(b"transfer-encoding: chunked\r\n")
+            else:
+                framing = _UNTIL_CLOSE
+        elif len(body) > head.length or (end and len(body) < head.length):
+            raise ResponseError(f"the body has {len(body)} bytes, Content-Length says {head.length}")
+        if head.close or framing == _UNTIL_CLOSE or self._must_continue:
+            # With 100 (Continue) never sent, nobody can tell whether the body will come.
+            self._persistent = False
+        if not self._persistent:
+            head.add(b"connection: close\r\n")
+        elif self._version == "1.0":
+            head.add(b"connection: keep-alive\r\n")
+        out = head.encode(self._host.date)
+        self._framing = framing
+        self._remaining = head.length
+        if framing == _CHUNKED:
+            if body:
+                out += chunk(body)
+        elif framing != _NO_CONTENT:
+            self._remaining -= len(body)
+            out += body
+        self._host.write(out)
+        if end:
+            self._finish()
+
+    def send_body(self, data: bytes, end: bool) -> None:
+        """See ``Stream.send_body``."""
+        framing = self._framing
+        if framing == _LENGTH:
+            if len(data) > self._remaining or (end and len(data) < self._remaining):
+                which = "longer" if len(data) > self._remaining else "shorter"
+                raise ResponseError(f"the body is {which} than its Content-Length")
+            self._remaining -= len(data)
+        elif framing == _CHUNKED:
+            data = chunk(data) if data else b""
+            if end:
+                data += LAST_CHUNK
+        elif framing == _NO_CONTENT:
+            data = b""
+        if data and framing != _COMPLETE:
+            self._host.write(data)
+        if end:
+            self._finish()
+
+    def abort(self) -> None:
+        """See ``Stream.abort``: close without a last chunk or short of Content-Length."""
+        if self.state != State.CLOSED:
+            if self._framing == _UNTIL_CLOSE:
+                self._host.reset()
+            self._cut()
+            self._host.wake()
+
+    # Inside
+
+    def _step(self, lease: Lease) -> bool:
+        """Do what the present state does with unread bytes. Returns whether it is worth trying again."""
+        state = self.state
+        if state <= State.HEAD:
+            return self._read_head(lease)
+        if state == State.BODY:
+            if self.sink is not None:
+                self.sink.body_arrived()
+        elif state == State.DISCARD:
+            return self._discard(lease)
+        elif state == State.LINGER:
+            lease.start = lease.end
+        return False
+
+    def _no_more_bytes(self) -> None:
+        """The peer has finished sending: fail what waits for more, but not what is in the lease already."""
+        if self.state != State.BODY or not self._unread():
+            self._cut()
+
+    def _unread(self) -> bool:
+        lease = self.lease
+        return lease is not None and lease.start < lease.end
+
+    def _move(self, event: Event) -> None:
+        state = _NEXT[self.state][event]
+        assert state is not None, f"{event.name} in state {self.state.name}"
+        self.state = state
+
+    def _read_head(self, lease: Lease) -> bool:
+        """Hand over the next request if its head is complete. Returns False when more bytes are needed."""
+        start = lease.start
+        while lease.start < lease.end and lease.view[lease.start] in b"\r\n" and self.state == State.IDLE:
+            lease.start += 1  # empty lines before a request are ignored (RFC 9112, section 2.2)
+        start = lease.start
+        if start == lease.end:
+            return False
+        unread = bytes(lease.view[start : lease.end])
+        length = unread.find(b"\r\n\r\n", max(0, self._scanned - 3)) + 4
+        if length < 4:
+            if len(unread) >= HEAD_LIMIT:
+                raise ProtocolError(431, "request head too large")
+            self._scanned = len(unread)
+            self._move(Event.PARTIAL)
+            self.hungry = True
+            return False
+        self._scanned = 0
+        head = unread if length == len(unread) else unread[:length]
+        lease.start = start + length
+        request = self._parser.parse(head)
+        self._method = request.method
+        self._version = request.version
+        self._persistent = request.keep_alive and not self._draining
+        self._framing = _NOT_STARTED
+        self._must_continue = request.expects_continue
+        body = request.body
+        if body == NO_BODY:
+            self.body_complete = True
+            self._move(Event.REQUEST)
+        else:
+            self._decoder = ChunkedDecoder() if body == CHUNKED else LengthDecoder(body)
+            self.body_complete = False
+            self._discarded = 0
+            self._move(Event.REQUEST_WITH_BODY)
+        self.hungry = False
+        self._host.request(request, self)
+        return True
+
+    def _discard(self, lease: Lease) -> bool:
+        """Drop the rest of a body that nobody wants. Returns False when more bytes are needed."""
+        decoder = self._decoder
+        assert decoder is not None
+        before = lease.start
+        decoder.decode(lease)
+        self._discarded += lease.start - before
+        if decoder.complete:
+            self._decoder = None
+            self._move(Event.BODY_END)
+            return True
+        if self._discarded > DISCARD_LIMIT:
+            self._cut()
+            return False
+        self.hungry = True
+        return lease.start > before
+
+    def _finish(self) -> None:
+        """The response is complete."""
+        if self._framing == _COMPLETE:
+            return
+        self._framing = _COMPLETE
+        self.sink = None
+        if self._half_closed and not self._unread():
+            self._persistent = False
+        if self._persistent and (self._decoder is None or self._worth_discarding()):
+            self._move(Event.RESPONSE_END)
+            self.hungry = True
+        elif self.state == State.RESPONSE and not self._unread():
+            self._move(Event.RESPONSE_CLOSE)
+        else:
+            self._move(Event.RESPONSE_LINGER)
+            self._host.end_output()
+        self._host.wake()
+
+    def _worth_discarding(self) -> bool:
+        """Whether reading the rest of the request's body costs less than a new connection."""
+        decoder = self._decoder
+        return not isinstance(decoder, LengthDecoder) or decoder.remaining <= DISCARD_LIMIT
+
+    def _breach(self, error: ProtocolError) -> None:
+        """The peer broke the protocol: tell it, unless a response is already on its way, and stop."""
+        self._host.refused(error)
+        self._persistent = False
+        self._decoder = None
+        answerable = self._framing == _NOT_STARTED or self.state <= State.HEAD
+        self._framing = _COMPLETE
+        if not answerable:
+            self._cut()
+            return
+        self._host.write(error_response(error.status, error.reason, self._host.date))
+        self._host.end_output()
+        self._move(Event.BREACH)
+        self._detach()
+
+    def _cut(self) -> None:
+        """End of the connection, in whatever state."""
+        self._move(Event.CUT)
+        self._framing = _COMPLETE
+        self._decoder = None
+        self._detach()
+
+    def _detach(self) -> None:
+        """Tell the exchange, if one is in progress, that its stream is gone."""
+        sink, self.sink = self.sink, None
+        if sink is not None:
+            sink.disconnected()

@@ -1,0 +1,149 @@
+"""The contract of the protocol machines.
+
+A *machine* owns its connection while it is in charge and hands ownership on by return value: ``received`` returns the
+machine that is in charge from now on: itself, another one (an upgrade, a sniffed preface), or None when the connection
+is over. What it has not consumed stays in the lease that it was given and passes to its successor.
+
+Four parties meet here::
+
+    Host     what a machine asks of its connection          (server/connection.py)
+    Machine  what a connection asks of its machine          (http1.py, later http2 and websocket)
+    Stream   what an exchange asks of a machine: one request's two directions
+    Sink     what a machine tells an exchange               (server/exchange.py)
+
+Everything is a plain synchronous call, so a test needs nothing but a fake host.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from litmus.memory.lease import Lease
+from litmus.protocols.errors import ProtocolError
+from litmus.protocols.request import Request
+
+Headers = Iterable[tuple[bytes, bytes]]
+
+
+class Sink(Protocol):
+    """Receives what happens on one stream after its request was handed over."""
+
+    def body_arrived(self) -> None:
+        """More of the request body, or its end, can be had with ``Stream.read_body``."""
+
+    def unblocked(self) -> None:
+        """``Stream.blocked`` is over."""
+
+    def peer_finished(self) -> None:
+        """The peer will send nothing more, but may still read: the response is worth completing."""
+
+    def disconnected(self) -> None:
+        """The peer is gone, or the stream was cut: nothing that is sent will arrive."""
+
+
+class Stream(Protocol):
+    """One request's two directions, as a machine offers them to an exchange.
+
+    Attributes:
+        body_complete: the whole request body was returned by ``read_body``.
+        blocked: the peer does not read; whoever sends waits for ``Sink.unblocked`` before sending more.
+        sink: who is told what happens on this stream; whoever takes the request puts itself here.
+    """
+
+    body_complete: bool
+    blocked: bool
+    sink: Sink | None
+
+    def read_body(self) -> bytes:
+        """Consume and return what has arrived of the request body; empty when there is nothing now."""
+
+    def respond(self, status: int, headers: Headers, body: bytes, end: bool) -> None:
+        """Send the response's head and the first part of its body, which is all of it if ``end``.
+
+        Raises ResponseError, before anything is sent, when head and body cannot go out like this.
+        """
+
+    def send_body(self, data: bytes, end: bool) -> None:
+        """Send another part of the body. Raises ResponseError when it exceeds or falls short of Content-Length."""
+
+    def abort(self) -> None:
+        """Cut the response so that the client cannot take it for complete."""
+
+
+class Host(Protocol):
+    """What a machine asks of the connection that it runs on."""
+
+    @property
+    def date(self) -> bytes:
+        """The Date header line, CRLF included."""
+
+    def request(self, request: Request, stream: Stream) -> None:
+        """A request has arrived: start its exchange. It may respond before this returns."""
+
+    def write(self, data: bytes) -> None:
+        """Send bytes to the peer. Bytes written while the machine runs leave together."""
+
+    def end_output(self) -> None:
+        """Nothing more will be written: let the peer see our end of the connection after what was written."""
+
+    def reset(self) -> None:
+        """Break the connection so that the peer notices: a plain close would look like the end of the body."""
+
+    def consumed(self) -> None:
+        """Bytes were taken from the lease outside of ``received``: there is room to read again."""
+
+    def wake(self) -> None:
+        """The state changed outside of ``received``: call it when convenient."""
+
+    def refused(self, error: ProtocolError) -> None:
+        """For the log: the peer broke the protocol."""
+
+
+class Machine(Protocol):
+    """A protocol's state machine.
+
+    Attributes:
+        hungry: the machine can't go on before more bytes arrive, so the lease must have room for them.
+        lease: where the unconsumed bytes lie between two calls, None if there are none. Kept right by the connection.
+    """
+
+    hungry: bool
+    lease: Lease | None
+
+    @property
+    def deadline(self) -> int:
+        """The deadline that the present state is under, one of ``Deadline``."""
+
+    def received(self, lease: Lease) -> Machine | None:
+        """Bytes have arrived, or ``wake`` was asked for. Returns who is in charge next; None: close the connection.
+
+        The machine consumes ``lease.unread()`` as far as it can and moves ``lease.start`` on.
+        """
+
+    def eof(self) -> Machine | None:
+        """The peer has finished sending. Returns who is in charge next; None: close the connection."""
+
+    def lost(self) -> None:
+        """The connection is gone."""
+
+    def drain(self) -> None:
+        """Serve what is under way and at most one request more, tell the peer that it is the last, then close."""
+
+    def output_blocked(self) -> None:
+        """The peer does not read: more is waiting to be sent than should be."""
+
+    def output_unblocked(self) -> None:
+        """The peer has read enough for more to be sent."""
+
+    def expired(self) -> Machine | None:
+        """The deadline of the present state has passed. Returns as ``received`` does."""
+
+
+class Deadline:
+    """The deadlines a state may be under. The connection maps them to durations; machines read no clock."""
+
+    NONE = 0
+    KEEP_ALIVE = 1
+    LINGER = 2
+    DRAIN = 3

@@ -1,0 +1,127 @@
+"""A request's head, and how HTTP/1 heads are parsed."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import httptools
+
+from litmus.protocols.errors import ProtocolError
+
+NO_BODY: Final = 0
+CHUNKED: Final = -1
+
+
+class Request:
+    """A request as it came over the wire, whatever the protocol.
+
+    Attributes:
+        method: as sent, upper case in all methods that exist.
+        target: the request target as sent: ``/path?query``, ``http://host/path``, ``*``.
+        version: "1.0", "1.1" or "2".
+        headers: names in lower case, in the order sent.
+        body: bytes of body to come, or ``CHUNKED``.
+        keep_alive: the connection may serve another request.
+        expects_continue: the client waits for 100 (Continue) before it sends the body (RFC 9110, section 10.1.1).
+    """
+
+    __slots__ = ("body", "expects_continue", "headers", "keep_alive", "method", "target", "version")
+
+    def __init__(self, method: bytes, target: bytes, version: str, headers: list[tuple[bytes, bytes]]) -> None:
+        self.method = method
+        self.target = target
+        self.version = version
+        self.headers = headers
+        self.body = NO_BODY
+        self.keep_alive = True
+        self.expects_continue = False
+
+
+class HeadParser:
+    """Parses HTTP/1 heads, one whole head at a time, so one parser serves all connections of a worker.
+
+    httptools never sees a body: bodies are framed by ``body.py``, which keeps pipelined requests apart to the byte.
+    """
+
+    def __init__(self) -> None:
+        self._target = b""
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._body = NO_BODY
+        self._lengths = 0
+        self._codings = 0
+        self._expects_continue = False
+        self._complete = False
+        self._parser = httptools.HttpRequestParser(self)
+
+    def parse(self, head: bytes) -> Request:
+        """Parse a head, blank line included (RFC 9112, sections 2 to 6).
+
+        Raises ProtocolError when it is malformed or its framing is in doubt.
+        """
+        self._target = b""
+        self._headers = []
+        self._body = NO_BODY
+        self._lengths = self._codings = 0
+        self._expects_continue = self._complete = False
+        parser = self._parser
+        try:
+            parser.feed_data(head)
+        except httptools.HttpParserUpgrade:
+            self._complete = False
+        except httptools.HttpParserError as error:
+            self._parser = httptools.HttpRequestParser(self)
+            cause = error.__context__
+            if isinstance(cause, ProtocolError):
+                raise cause from None
+            raise ProtocolError(400, str(error)) from None
+        if parser.get_method() == b"CONNECT":
+            self._parser = httptools.HttpRequestParser(self)
+            raise ProtocolError(501, "CONNECT: this is not a proxy")
+        version = parser.get_http_version()
+        request = Request(parser.get_method(), self._target, version, self._headers)
+        request.body = self._body
+        request.keep_alive = parser.should_keep_alive()
+        if version == "1.1":
+            request.expects_continue = self._expects_continue and self._body != NO_BODY
+        elif version == "1.0":
+            if self._codings:
+                raise ProtocolError(400, "Transfer-Encoding in an HTTP/1.0 request")  # RFC 9112, section 6.1
+        else:
+            raise ProtocolError(505, f"HTTP version {version}")
+        if not (self._complete and request.keep_alive):
+            # httptools now waits for a body, or for nothing more: it can't be used again.
+            self._parser = httptools.HttpRequestParser(self)
+        return request
+
+    # What httptools calls
+
+    def on_url(self, url: bytes) -> None:
+        self._target += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        name = name.lower()
+        self._headers.append((name, value))
+        if name in _FRAMING:
+            self._framing(name, value)
+
+    def on_message_complete(self) -> None:
+        self._complete = True
+
+    def _framing(self, name: bytes, value: bytes) -> None:
+        if name == b"content-length":
+            self._lengths += 1
+            if not value.isdigit() or len(value) > 18:
+                raise ProtocolError(400, "Content-Length is not a number")
+            self._body = int(value)
+        elif name == b"transfer-encoding":
+            self._codings += 1
+            if value.lower() != b"chunked":
+                raise ProtocolError(501, "a transfer coding other than chunked")
+            self._body = CHUNKED
+        elif value.lower() == b"100-continue":
+            self._expects_continue = True
+        if self._lengths + self._codings > 1:
+            raise ProtocolError(400, "more than one Content-Length or Transfer-Encoding")
+
+
+_FRAMING: Final = frozenset((b"content-length", b"transfer-encoding", b"expect"))

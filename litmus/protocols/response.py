@@ -1,0 +1,137 @@
+"""HTTP/1 response heads and bodies on their way out (RFC 9112)."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Final
+
+from litmus.protocols.errors import ResponseError
+from litmus.protocols.machine import Headers
+
+LAST_CHUNK: Final = b"0\r\n\r\n"
+CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+UNKNOWN: Final = -1
+"""Length of a body that the application did not announce."""
+
+
+class Head:
+    """A response head in the making: the application's header section and what it says about framing.
+
+    Attributes:
+        length: the announced Content-Length, or ``UNKNOWN``.
+        close: the application asked for ``Connection: close``.
+    """
+
+    __slots__ = ("_has_date", "_lines", "close", "length", "status")
+
+    def __init__(self, status: int, headers: Headers) -> None:
+        self.status = status
+        self.length = UNKNOWN
+        self.close = False
+        self._has_date = False
+        lines = [_status_line(status)]
+        for name, value in headers:
+            kind = _KINDS.get(name)
+            if kind is None:
+                kind = _classify(name)
+            if kind:
+                if kind == _DROPPED or (kind == _LENGTH and status == 204):  # RFC 9110, section 8.6
+                    continue
+                self._notice(kind, value)
+                if kind == _CONNECTION:
+                    continue
+            lines.append(b"%b: %b\r\n" % (name, value))
+        self._lines = lines
+
+    def add(self, line: bytes) -> None:
+        """Append a header line of the server's own, CRLF included."""
+        self._lines.append(line)
+
+    def encode(self, date: bytes) -> bytes:
+        """The head on the wire, blank line included. Raises ResponseError when a field would break out of its line."""
+        lines = self._lines
+        if not self._has_date:
+            lines.append(date)
+        head = b"".join(lines)
+        if head.count(b"\n") != len(lines) or head.count(b"\r") != len(lines) or b"\0" in head:
+            raise ResponseError("a response header contains CR, LF or NUL")
+        return head + b"\r\n"
+
+    def _notice(self, kind: int, value: bytes) -> None:
+        if kind == _LENGTH:
+            if not value.isdigit():
+                raise ResponseError(f"Content-Length is not a number: {value!r}")
+            if self.length not in (UNKNOWN, int(value)):
+                raise ResponseError("two different Content-Length headers")
+            self.length = int(value)
+        elif kind == _DATE:
+            self._has_date = True
+        elif b"close" in value.lower():
+            self.close = True
+
+
+def bodiless(status: int, method: bytes) -> bool:
+    """Whether the response has no body whatever its headers say (RFC 9112, section 6.3)."""
+    return method == b"HEAD" or status == 204 or status == 304
+
+
+def error_response(status: int, reason: str, date: bytes) -> bytes:
+    """A whole plain-text error response that ends the connection."""
+    body = f"{status} {_phrase(status)}: {reason}\n".encode("ascii", "backslashreplace")
+    head = Head(status, [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"%d" % len(body))])
+    head.add(b"connection: close\r\n")
+    return head.encode(date) + body
+
+
+def chunk(data: bytes) -> bytes:
+    """A chunk (RFC 9112, section 7.1)."""
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+_PLAIN, _LENGTH, _DATE, _CONNECTION, _DROPPED = range(5)
+_KINDS: Final[dict[bytes, int]] = {}
+_KINDS_LIMIT: Final = 1024
+_SPECIAL: Final = {
+    b"content-length": _LENGTH,
+    b"date": _DATE,
+    b"connection": _CONNECTION,
+    b"keep-alive": _DROPPED,
+    b"transfer-encoding": _DROPPED,  # framing is the server's: the application sends content
+}
+_TOKEN: Final = frozenset(b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+
+
+def _classify(name: bytes) -> int:
+    """What a header is to the server. Checked once for each name, then remembered."""
+    if not isinstance(name, bytes):
+        raise ResponseError(f"a header name must be bytes, not {type(name).__name__}: {name!r}")
+    if not name or not _TOKEN.issuperset(name):
+        raise ResponseError(f"not a header name: {name!r}")
+    kind = _SPECIAL.get(name.lower(), _PLAIN)
+    if len(_KINDS) < _KINDS_LIMIT:
+        _KINDS[name] = kind
+    return kind
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return ""
+
+
+_STATUS_LINES: Final = {
+    status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode("ascii")
+    for status in HTTPStatus
+    if status >= 200
+}
+
+
+def _status_line(status: int) -> bytes:
+    line = _STATUS_LINES.get(status)
+    if line is not None:
+        return line
+    if not 200 <= status <= 999:
+        raise ResponseError(f"not the status code of a final response: {status}")
+    return b"HTTP/1.1 %d \r\n" % status

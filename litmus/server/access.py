@@ -1,0 +1,67 @@
+"""The access log: one line for each response, collected and written in batches."""
+
+from __future__ import annotations
+
+import time
+from typing import Final, Protocol
+
+from litmus.log import escape
+
+_BATCH: Final = 512
+
+
+class Sink(Protocol):
+    """Where the lines go. Writing never raises."""
+
+    def write(self, data: bytes) -> None:
+        """Append ``data``."""
+
+
+class AccessLog:
+    """Collects lines in the combined log format, with the time taken in seconds at the end.
+
+    Args:
+        sink: where ``flush`` writes.
+    """
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self._lines: list[str] = []
+        self._second = 0
+        self._stamp = ""
+
+    def record(
+        self,
+        peer: str,
+        method: bytes,
+        target: bytes,
+        version: str,
+        status: int,
+        size: int,
+        seconds: float,
+        headers: list[tuple[bytes, bytes]],
+    ) -> None:
+        """Note a response. ``size`` is bytes sent; a status of 0 means that none was."""
+        second = int(time.time())
+        if second != self._second:
+            self._second = second
+            self._stamp = time.strftime("%d/%b/%Y:%H:%M:%S %z", time.localtime(second))
+        referer = agent = "-"
+        for name, value in headers:
+            if name == b"user-agent":
+                agent = escape(value)
+            elif name == b"referer":
+                referer = escape(value)
+        lines = self._lines
+        lines.append(
+            f'{peer} - - [{self._stamp}] "{escape(method)} {escape(target)} HTTP/{version}" {status or "-"} {size}'
+            f' "{referer}" "{agent}" {seconds:.6f}\n'
+        )
+        if len(lines) >= _BATCH:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what was collected. Called at every tick of the worker, and at its end."""
+        if self._lines:
+            lines, self._lines = self._lines, []
+            self._sink.write("".join(lines).encode("utf-8", "replace"))

@@ -1,0 +1,403 @@
+"""A connection: the only place that touches a transport.
+
+It reads into slab memory, runs the machine that is in charge, writes what came of it in one piece, and keeps the
+deadline of the machine's state. What the machine does not consume stays in at most one lease of the connection's own;
+when that is full, or the slab is empty, the connection stops reading.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+import struct
+from typing import Any, Final, cast
+
+from litmus.log import escape
+from litmus.memory.lease import Lease
+from litmus.memory.scoreboard import BYTES_IN, BYTES_OUT, CONNECTIONS, CONNECTIONS_TOTAL, RESPONSES_1XX
+from litmus.protocols.errors import ProtocolError
+from litmus.protocols.http1 import Http1
+from litmus.protocols.machine import Deadline, Machine, Stream
+from litmus.protocols.request import Request
+from litmus.server.engine import Engine
+from litmus.server.exchange import Exchange
+from litmus.server.scope import Address, Client
+
+log = logging.getLogger("litmus.server")
+
+SPILL: Final = 1 << 10
+"""Bytes that one read may bring while the slab is empty. They are kept outside the slab, and reading stops."""
+
+_SPILLED: Final = -1
+_UNKNOWN: Final = 1 << 62
+_MANY: Final = 4 << 10
+"""A read that leaves this much is a body or a pipeline of which more will follow: it gets a large buffer at once."""
+
+
+class Connection(asyncio.BufferedProtocol):
+    """One client connection: uvloop's protocol below, the machine's host above.
+
+    Args:
+        engine: the worker's means.
+
+    Attributes:
+        due, spoke: see ``deadlines.Expiring``.
+        date: see ``Host.date``.
+    """
+
+    __slots__ = (
+        "_client",
+        "_deadline",
+        "_end_output",
+        "_engine",
+        "_lease",
+        "_machine",
+        "_out",
+        "_paused",
+        "_running",
+        "_served",
+        "_transport",
+        "_unsent",
+        "_waiting",
+        "_wake_scheduled",
+        "due",
+        "spoke",
+    )
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._machine: Machine | None = Http1(self, engine.parser)
+        self._lease: Lease | None = None
+        self._out: list[bytes] = []
+        self._deadline = Deadline.NONE
+        self._running = False
+        self._served = False
+        self._paused = False
+        self._waiting = False
+        self._wake_scheduled = False
+        self._end_output = False
+        self._unsent = _UNKNOWN
+        self.due = 0
+        self.spoke = 0
+
+    # What the transport calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The connection is open: enter it, and start the clock for its first request."""
+        engine = self._engine
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's transports only look like one
+        peer = _address(transport.get_extra_info("peername"))
+        server = _address(transport.get_extra_info("sockname"))
+        if peer is not None and peer[1] is None:
+            peer = None  # the client's end of a Unix socket has no name
+        self._client = Client(peer, server, "http", engine.settings.app.root_path)
+        engine.connections.add(self)
+        engine.cells[CONNECTIONS_TOTAL] += 1
+        engine.cells[CONNECTIONS] += 1
+        if engine.draining:
+            self.drain()
+        self._arm()
+        engine.on_connections_changed()
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Where the next read goes: behind what is unread, or into the window that all connections share."""
+        lease = self._lease
+        if lease is not None:
+            return lease.room()
+        window = self._engine.window
+        available = self._engine.slab.available
+        return window.view if available >= window.size else window.view[: available or SPILL]
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """A read brought ``nbytes``."""
+        engine = self._engine
+        engine.cells[BYTES_IN] += nbytes
+        lease = self._lease
+        if lease is None:
+            lease = engine.window
+        lease.end += nbytes
+        self._run(lease)
+
+    def eof_received(self) -> bool:
+        """The peer has finished sending. Stays open as long as the machine has something to say."""
+        machine = self._machine
+        if machine is None:
+            return False
+        return self._hand_over(machine.eof())
+
+    def pause_writing(self) -> None:
+        """The transport has more to send than it should hold."""
+        if self._machine is not None:
+            self._machine.output_blocked()
+
+    def resume_writing(self) -> None:
+        """The transport has caught up."""
+        if self._machine is not None:
+            self._machine.output_unblocked()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone, whoever ended it: give everything back."""
+        engine = self._engine
+        engine.connections.discard(self)
+        engine.cells[CONNECTIONS] -= 1
+        engine.wheel.remove(self)
+        self.due = 0
+        machine, self._machine = self._machine, None
+        if machine is not None:
+            machine.lost()
+        self._drop_lease()
+        engine.on_connections_changed()
+        engine.left()
+
+    # What the worker calls
+
+    def drain(self) -> None:
+        """Finish what is under way, then close."""
+        if self._machine is not None:
+            self._machine.drain()
+            self._arm()
+
+    def abort(self) -> None:
+        """Close now, whatever is under way."""
+        self._transport.abort()
+
+    def expire(self) -> None:
+        """The deadline has passed. A peer that is still reading what was sent before gets more time."""
+        unsent = self._transport.get_write_buffer_size()
+        if 0 < unsent < self._unsent:
+            self._unsent = unsent
+            self._engine.wheel.arm(self, self._engine.deadlines[self._deadline])
+            return
+        if self._machine is not None:
+            self._machine.expired()
+        self._transport.abort()
+
+    def lease_available(self) -> None:
+        """The slab has a buffer again: take it, move what is unread there, and go on reading."""
+        self._waiting = False
+        lease = self._lease
+        if lease is None:
+            self._resume_reading()
+            return
+        if lease.size_class == _SPILLED or lease.end == lease.size:
+            self._move_to(self._engine.slab.acquire(lease.size + 1), lease)
+        if not self._waiting:
+            self._resume_reading()
+
+    # What the machine asks for (see machine.Host)
+
+    @property
+    def date(self) -> bytes:
+        """See ``Host.date``."""
+        return self._engine.date
+
+    def request(self, request: Request, stream: Stream) -> None:
+        """See ``Host.request``."""
+        self._served = True
+        Exchange(self._engine, request, stream, self._client).start()
+
+    def write(self, data: bytes) -> None:
+        """See ``Host.write``."""
+        self._engine.cells[BYTES_OUT] += len(data)
+        if self._running:
+            self._out.append(data)
+        elif not self._transport.is_closing():
+            self._transport.write(data)
+
+    def end_output(self) -> None:
+        """See ``Host.end_output``."""
+        self._end_output = True
+        if not self._running:
+            self._flush()
+
+    def reset(self) -> None:
+        """See ``Host.reset``."""
+        raw = self._transport.get_extra_info("socket")
+        with contextlib.suppress(OSError):
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._transport.abort()
+
+    def consumed(self) -> None:
+        """See ``Host.consumed``."""
+        lease = self._lease
+        if lease is not None and not self._running:
+            self._keep(lease)
+
+    def wake(self) -> None:
+        """See ``Host.wake``. Idle with nothing unread there is nothing to run, only the clock to start."""
+        machine = self._machine
+        if self._running or self._wake_scheduled or machine is None:
+            return
+        if self._lease is None and machine.deadline == Deadline.KEEP_ALIVE:
+            self._arm()
+        else:
+            self._wake_scheduled = True
+            self._engine.loop.call_soon(self._woken)
+
+    def refused(self, error: ProtocolError) -> None:
+        """See ``Host.refused``."""
+        self._engine.cells[RESPONSES_1XX - 1 + error.status // 100] += 1
+        log.info("refused a request from %s: %d, %s", self._client.name, error.status, escape(error.reason))
+
+    # Inside
+
+    def _woken(self) -> None:
+        self._wake_scheduled = False
+        if self._machine is not None:
+            lease = self._lease
+            self._run(self._engine.window if lease is None else lease)
+
+    def _run(self, lease: Lease) -> None:
+        """Let the machines work on a lease until they need more, then write and keep what is left."""
+        machine = self._machine
+        if machine is None:
+            lease.start = lease.end = 0
+            return
+        self._running = True
+        try:
+            successor = machine.received(lease)
+            while successor is not machine and successor is not None:
+                self._machine = machine = successor
+                successor = machine.received(lease)
+        finally:
+            self._running = False
+        if self._out or self._end_output:
+            self._flush()
+        if self._machine is None:
+            return  # writing found the connection gone
+        if successor is None:
+            lease.start = lease.end
+        self._keep(lease)
+        self._hand_over(successor)
+
+    def _hand_over(self, successor: Machine | None) -> bool:
+        """Put ``successor`` in charge; None closes the connection. Returns whether it stays open."""
+        if successor is None:
+            self._transport.close()
+            if self._transport.get_write_buffer_size():
+                self._deadline = Deadline.LINGER
+                self._unsent = _UNKNOWN
+                self._engine.wheel.arm(self, self._engine.deadlines[Deadline.LINGER])
+            return False
+        self._machine = successor
+        self._arm()
+        return True
+
+    def _flush(self) -> None:
+        out, self._out = self._out, []
+        transport = self._transport
+        if out and not transport.is_closing():
+            transport.write(out[0] if len(out) == 1 else b"".join(out))
+        if self._end_output and not transport.is_closing():
+            self._end_output = False
+            transport.write_eof()
+
+    def _arm(self) -> None:
+        """Put the deadline of the machine's state on the wheel. Progress within a state earns no extension."""
+        assert self._machine is not None
+        deadline = self._machine.deadline
+        if deadline == Deadline.NONE:
+            self.due = 0
+        elif self._served or deadline != self._deadline:
+            self._unsent = _UNKNOWN
+            self._engine.wheel.arm(self, self._engine.deadlines[deadline])
+        self._deadline = deadline
+        self._served = False
+
+    # Inside: where unread bytes live
+
+    def _keep(self, lease: Lease) -> None:
+        """Find a place for the unread bytes of ``lease``, with room behind them, or stop reading."""
+        assert self._machine is not None
+        engine = self._engine
+        if lease.start == lease.end:
+            lease.start = lease.end = 0
+            if lease is not engine.window:
+                self._drop_lease()
+            self._machine.lease = None
+            if self._paused and not self._waiting:
+                self._resume_reading()
+            return
+        if lease is engine.window:
+            lease = self._leave_window(lease)
+        if lease.end == lease.size and lease.start:
+            lease.compact()
+        if lease.end == lease.size and self._machine.hungry and lease.size_class != _SPILLED:
+            self._move_to(engine.slab.acquire(lease.size + 1), lease)
+        elif lease.end == lease.size:
+            self._pause_reading()
+        elif self._paused and not self._waiting:
+            self._resume_reading()
+
+    def _leave_window(self, window: Lease) -> Lease:
+        """Move unread bytes out of the window, without copying them when they are many."""
+        engine = self._engine
+        size = window.unread_size()
+        if size >= _MANY:
+            fresh = engine.slab.acquire(window.size)
+            if fresh is not None:
+                engine.window = fresh
+                return self._hold(window)
+        slab = engine.slab
+        lease = slab.acquire(size + 1 if size < slab.available else size)
+        if lease is None:
+            lease = Lease(memoryview(bytearray(size)), _SPILLED)
+            self._wait_for_lease()
+        lease.view[:size] = window.unread()
+        lease.end = size
+        window.start = window.end = 0
+        return self._hold(lease)
+
+    def _move_to(self, larger: Lease | None, lease: Lease) -> None:
+        """Give the unread bytes a larger buffer, or wait for one."""
+        if larger is None:
+            if lease.size < self._engine.slab.largest:
+                self._wait_for_lease()
+            else:
+                self._pause_reading()
+            return
+        size = lease.unread_size()
+        larger.view[:size] = lease.unread()
+        larger.end = size
+        self._drop_lease()
+        self._hold(larger)
+
+    def _hold(self, lease: Lease) -> Lease:
+        assert self._machine is not None
+        self._lease = lease
+        self._machine.lease = lease
+        return lease
+
+    def _wait_for_lease(self) -> None:
+        self._pause_reading()
+        self._waiting = True
+        self._engine.slab.wait(self)
+
+    def _drop_lease(self) -> None:
+        lease, self._lease = self._lease, None
+        if lease is not None and lease.size_class != _SPILLED:
+            self._engine.slab.release(lease)
+        if self._waiting:
+            self._waiting = False
+            self._engine.slab.forget(self)
+
+    def _pause_reading(self) -> None:
+        if not self._paused:
+            self._paused = True
+            self._transport.pause_reading()
+
+    def _resume_reading(self) -> None:
+        if self._paused:
+            self._paused = False
+            self._transport.resume_reading()
+
+
+def _address(name: Any) -> Address | None:
+    """A socket name as ASGI wants it: (host, port), or (path, None) for a Unix socket."""
+    if isinstance(name, tuple):
+        return name[0], name[1]
+    if isinstance(name, bytes):
+        name = name.decode("utf-8", "surrogateescape")
+    return (name, None) if name else None

@@ -1,0 +1,45 @@
+"""Starting a task at once: its first step runs before ``start_task`` returns, not one turn of the loop later.
+
+What runs is a true ``asyncio.Task`` with a context of its own, because ``asyncio.timeout``, ``current_task`` and anyio
+depend on one. Python 3.12 can do it; on 3.11 the task's first step is caught on its way to ``loop.call_soon``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Coroutine
+from contextvars import Context
+from typing import Any
+
+if sys.version_info >= (3, 12):
+
+    def start_task(loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run ``coroutine`` in a new task, the first step right now. Must not be called from within another task."""
+        return asyncio.Task(coroutine, loop=loop, eager_start=True)
+
+else:
+
+    class _Catcher:
+        """Stands in for ``loop.call_soon`` while a task is constructed, and keeps what the task wanted to schedule."""
+
+        __slots__ = ("context", "step")
+        step: Callable[[], None]
+        context: Context
+
+        def __call__(self, step: Callable[[], None], *, context: Context) -> None:
+            self.step = step
+            self.context = context
+
+    _catcher = _Catcher()
+
+    def start_task(loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run ``coroutine`` in a new task, the first step right now. Must not be called from within another task."""
+        shadow = loop.__dict__
+        shadow["call_soon"] = _catcher
+        try:
+            task = asyncio.Task(coroutine, loop=loop)
+        finally:
+            del shadow["call_soon"]
+        _catcher.context.run(_catcher.step)
+        return task

@@ -1,0 +1,121 @@
+"""What all connections of one worker share."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from email.utils import formatdate
+from typing import TYPE_CHECKING, Any
+
+from litmus.asgi import Application
+from litmus.memory.segment import Seat
+from litmus.memory.slab import Slab
+from litmus.protocols.machine import Deadline
+from litmus.protocols.request import HeadParser
+from litmus.server.access import AccessLog
+from litmus.server.deadlines import Wheel, ticks
+from litmus.settings import Settings
+
+if TYPE_CHECKING:
+    from litmus.server.connection import Connection
+    from litmus.server.exchange import Exchange
+
+LINGER_SECONDS = 2.0
+"""How long a connection that we have finished with may go on sending before it is closed."""
+
+DRAIN_SECONDS = 1.0
+"""How long an idle connection of a draining worker may still bring a request. Closing at once would race with requests
+that are on their way; this way a busy client is told ``Connection: close`` on its next response and loses nothing."""
+
+
+class Engine:
+    """The worker's means of serving: application, memory, clock, records.
+
+    Attributes:
+        application: the ASGI application.
+        state: the lifespan state; every scope gets a shallow copy.
+        slab, seat: the worker's memory.
+        window: the slab buffer that every connection reads into. Reads are synchronous, so one serves all; what a
+            machine does not consume at once moves to a lease of the connection's own.
+        connections: those that are open.
+        exchanges: requests whose application is still running.
+        draining: take on nothing new.
+        on_connections_changed: called after ``connections`` has grown or shrunk.
+        date: the Date header line, renewed once a second.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        loop: asyncio.AbstractEventLoop,
+        seat: Seat,
+        slab: Slab,
+        application: Application,
+        access: AccessLog | None,
+    ) -> None:
+        self.settings = settings
+        self.loop = loop
+        self.application = application
+        self.state: dict[str, Any] = {}
+        self.seat = seat
+        self.board = seat.scoreboard
+        self.cells = seat.scoreboard.cells
+        self.flight = seat.flight
+        self.slab = slab
+        window = slab.acquire(slab.largest)
+        assert window is not None, "a fresh slab has buffers of every class"
+        self.window = window
+        self.parser = HeadParser()
+        self.wheel = Wheel()
+        self.access = access
+        self.connections: set[Connection] = set()
+        self.exchanges: set[Exchange] = set()
+        self.draining = False
+        self.on_connections_changed: Callable[[], None] = _ignore
+        self._idle: asyncio.Future[None] | None = None
+        self.deadlines = [0] * 4
+        self.deadlines[Deadline.KEEP_ALIVE] = ticks(settings.timeouts.keep_alive)
+        self.deadlines[Deadline.LINGER] = ticks(LINGER_SECONDS)
+        self.deadlines[Deadline.DRAIN] = ticks(DRAIN_SECONDS)
+        self.date = b""
+        self._second = 0
+        self.tick()
+
+    def tick(self) -> None:
+        """Ten times a second: the scoreboard's tick, deadlines, the access log's batch, the date."""
+        self.board.tick_ns = time.monotonic_ns()
+        self.wheel.tick()
+        if self.access is not None:
+            self.access.flush()
+        second = int(time.time())
+        if second != self._second:
+            self._second = second
+            self.date = f"date: {formatdate(second, usegmt=True)}\r\n".encode("ascii")
+
+    def drain(self) -> None:
+        """Let every connection finish what is under way, and close."""
+        self.draining = True
+        for connection in list(self.connections):
+            connection.drain()
+
+    async def idle(self) -> None:
+        """Wait until no connection is open and no application is running."""
+        while self.connections or self.exchanges:
+            self._idle = self.loop.create_future()
+            await self._idle
+
+    def left(self) -> None:
+        """A connection or an exchange has ended."""
+        idle = self._idle
+        if idle is not None and not idle.done() and not self.connections and not self.exchanges:
+            idle.set_result(None)
+
+    def close(self) -> None:
+        """Write what is still to be written. Nothing is served after this."""
+        if self.access is not None:
+            self.access.flush()
+
+
+def _ignore() -> None:
+    pass

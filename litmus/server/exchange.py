@@ -1,0 +1,316 @@
+"""One request and its response, between a protocol machine's stream and the application: ``receive`` and ``send``.
+
+The same for HTTP/1 and HTTP/2. The application runs in a task whose first step is taken at once, so a response that
+needs nothing to be waited for is complete before the read callback returns.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Awaitable
+from typing import Any, Final
+
+from litmus.asgi import Message, Scope
+from litmus.log import escape
+from litmus.memory.flight import Phase, WireProtocol
+from litmus.memory.scoreboard import FLIGHT_OVERFLOW, IN_FLIGHT, REQUESTS_TOTAL, RESPONSES_1XX
+from litmus.protocols.machine import Stream
+from litmus.protocols.request import Request
+from litmus.server.awaitables import DONE, Ready
+from litmus.server.eager import start_task
+from litmus.server.engine import Engine
+from litmus.server.scope import Client, http_scope
+
+log = logging.getLogger("litmus.server")
+
+# How far the response is.
+_PENDING, _STARTED, _SENDING, _COMPLETE = range(4)
+
+_PLAIN: Final = [(b"content-type", b"text/plain; charset=utf-8")]
+
+
+class ClientDisconnected(OSError):
+    """Raised by ``send`` when nothing that is sent can arrive (ASGI, "Disconnected Client - send exception")."""
+
+
+class Exchange:
+    """One request's ``receive`` and ``send``.
+
+    Args:
+        engine: the worker's means.
+        request: the head.
+        stream: the request's two directions; the exchange makes itself its sink.
+        client: who asks.
+    """
+
+    __slots__ = (
+        "_body_seen",
+        "_client",
+        "_disconnected",
+        "_entry",
+        "_headers",
+        "_logged",
+        "_peer_finished",
+        "_pushed_back",
+        "_request",
+        "_response",
+        "_size",
+        "_started_ns",
+        "_status",
+        "_stream",
+        "_task",
+        "_waiters",
+        "_writers",
+        "engine",
+    )
+
+    def __init__(self, engine: Engine, request: Request, stream: Stream, client: Client) -> None:
+        self.engine = engine
+        self._request = request
+        self._stream = stream
+        self._client = client
+        self._body_seen = False
+        self._size = 0
+        self._response = _PENDING
+        self._status = 0
+        self._headers: Any = ()
+        self._disconnected = False
+        self._peer_finished = False
+        self._logged = False
+        self._waiters: deque[asyncio.Future[Message]] | None = None
+        self._writers: list[asyncio.Future[None]] | None = None
+        self._pushed_back: Message | None = None
+        self._task: asyncio.Task[None] | None = None
+        cells = engine.cells
+        cells[REQUESTS_TOTAL] += 1
+        cells[IN_FLIGHT] += 1
+        self._started_ns = time.monotonic_ns()
+        wire = WireProtocol.HTTP2 if request.version == "2" else WireProtocol.HTTP1
+        self._entry = engine.flight.begin(self._started_ns, wire, request.method, client.raw_name, request.target)
+        if self._entry < 0:
+            cells[FLIGHT_OVERFLOW] += 1
+
+    def start(self) -> None:
+        """Call the application. When this returns it has taken its first step and may be done."""
+        self._stream.sink = self
+        engine = self.engine
+        engine.exchanges.add(self)
+        task = start_task(engine.loop, self._run(http_scope(self._client.template, self._request, engine.state)))
+        if not task.done():
+            self._task = task  # a finished task must not be kept: it would keep its exchange, and so on
+
+    def cancel(self) -> str:
+        """Cancel the application's task at the end of a drain. Returns the request in words, for the log."""
+        if self._task is not None:
+            self._task.cancel("the worker is shutting down")
+        seconds = (time.monotonic_ns() - self._started_ns) / 1e9
+        return f"{self._words()} from {self._client.name}, after {seconds:.1f} s"
+
+    async def _run(self, scope: Scope) -> None:
+        """The body of the task: the application, and what becomes of the response when it leaves."""
+        try:
+            await self.engine.application(scope, self.receive, self.send)
+        except asyncio.CancelledError:
+            self._fail("was cancelled", 503)
+        except BaseException as error:
+            if self._disconnected and _is_disconnect(error):
+                self._abort()
+            else:
+                self._fail("failed", 500, error)
+        else:
+            if self._response != _COMPLETE and not self._disconnected:
+                state = "without a response" if self._response == _PENDING else "before its response was complete"
+                self._fail(f"returned {state}", 500)
+        finally:
+            engine = self.engine
+            engine.exchanges.discard(self)
+            engine.cells[IN_FLIGHT] -= 1
+            engine.flight.end(self._entry)
+            self._task = None
+            engine.left()
+
+    # What the application calls
+
+    def receive(self) -> Awaitable[Message]:
+        """ASGI ``receive``: ``http.request`` while there is a body, ``http.disconnect`` once the client is gone."""
+        message = self._next_message()
+        return self._wait_message() if message is None else Ready(message)
+
+    def send(self, message: Message) -> Awaitable[None]:
+        """ASGI ``send``. Raises ClientDisconnected when the client is gone, RuntimeError when the order is wrong."""
+        kind = message["type"]
+        if kind == "http.response.start":
+            if self._response != _PENDING:
+                raise RuntimeError("http.response.start was sent already")
+            self._status = message["status"]
+            self._headers = message.get("headers", ())
+            self._response = _STARTED
+            return DONE
+        if kind != "http.response.body":
+            raise RuntimeError(f"a response cannot have a message of type {kind!r}")
+        if self._response == _COMPLETE and not self._disconnected:
+            raise RuntimeError("http.response.body was sent after the response was complete")
+        if self._response == _PENDING:
+            raise RuntimeError("http.response.body was sent before http.response.start")
+        if self._disconnected:
+            raise ClientDisconnected("the client has disconnected")
+        body = message.get("body", b"")
+        if not isinstance(body, bytes):
+            body = bytes(memoryview(body))
+        end = not message.get("more_body", False)
+        stream = self._stream
+        if self._response == _STARTED:
+            self._respond(self._status, self._headers, body, end)
+        else:
+            stream.send_body(body, end)
+            self._size += len(body)
+            if end:
+                self._complete()
+        return self._wait_unblocked() if stream.blocked and not end else DONE
+
+    # What the stream calls
+
+    def body_arrived(self) -> None:
+        """See ``Sink.body_arrived``."""
+        if self._waiters:
+            self._deliver()
+
+    def unblocked(self) -> None:
+        """See ``Sink.unblocked``."""
+        writers, self._writers = self._writers, None
+        for writer in writers or ():
+            if not writer.done():
+                writer.set_result(None)
+
+    def peer_finished(self) -> None:
+        """See ``Sink.peer_finished``: ``receive`` reports a disconnect, ``send`` goes on."""
+        self._peer_finished = True
+        self._deliver()
+
+    def disconnected(self) -> None:
+        """See ``Sink.disconnected``."""
+        self._disconnected = True
+        self._record()
+        self._deliver()
+        self.unblocked()
+
+    # Inside: the request's side
+
+    def _next_message(self) -> Message | None:
+        """The message that ``receive`` can return now, None if there is none."""
+        if self._pushed_back is not None:
+            message, self._pushed_back = self._pushed_back, None
+            return message
+        if self._response == _COMPLETE or self._disconnected:
+            return {"type": "http.disconnect"}
+        if not self._body_seen:
+            body = self._stream.read_body()
+            if self._disconnected:  # reading can find that the peer broke the protocol
+                return {"type": "http.disconnect"}
+            self._body_seen = self._stream.body_complete
+            if not body and not self._body_seen:
+                return None
+            return {"type": "http.request", "body": body, "more_body": not self._body_seen}
+        return {"type": "http.disconnect"} if self._peer_finished else None
+
+    async def _wait_message(self) -> Message:
+        waiter: asyncio.Future[Message] = self.engine.loop.create_future()
+        if self._waiters is None:
+            self._waiters = deque()
+        self._waiters.append(waiter)
+        try:
+            return await waiter
+        except asyncio.CancelledError:
+            if waiter.done() and not waiter.cancelled():
+                self._pushed_back = waiter.result()  # it was delivered in the moment of the cancellation
+            raise
+
+    def _deliver(self) -> None:
+        """Give messages to those who wait in ``receive``."""
+        waiters = self._waiters
+        while waiters:
+            if waiters[0].done():
+                waiters.popleft()
+                continue
+            message = self._next_message()
+            if message is None:
+                return
+            waiters.popleft().set_result(message)
+
+    # Inside: the response's side
+
+    def _respond(self, status: int, headers: Any, body: bytes, end: bool) -> None:
+        self._stream.respond(status, headers, body, end)
+        self._status = status
+        self._size = len(body)
+        self._response = _SENDING
+        self.engine.cells[RESPONSES_1XX - 1 + min(status // 100, 5)] += 1
+        if end:
+            self._complete()
+        else:
+            self.engine.flight.phase(self._entry, Phase.RESPONDING)
+
+    def _complete(self) -> None:
+        self._response = _COMPLETE
+        self._record()
+        self.engine.flight.phase(self._entry, Phase.FINISHING)
+        if self._waiters:
+            self._deliver()
+
+    async def _wait_unblocked(self) -> None:
+        while self._stream.blocked and not self._disconnected:
+            writer = self.engine.loop.create_future()
+            if self._writers is None:
+                self._writers = []
+            self._writers.append(writer)
+            await writer
+
+    def _fail(self, what: str, status: int, error: BaseException | None = None) -> None:
+        """The application left without a complete response: say so, and let the client see that it failed."""
+        words = f"the application {what}: {self._words()}"
+        self.engine.board.last_error = f"{words}: {error!r}" if error is not None else words
+        log.error("%s", words, exc_info=error)
+        if self._disconnected or self._response == _COMPLETE:
+            return
+        if self._response == _SENDING:
+            self._abort()
+            return
+        reason = b"Internal Server Error\n" if status == 500 else b"Service Unavailable\n"
+        self._respond(status, _PLAIN, reason, True)
+
+    def _abort(self) -> None:
+        if not self._disconnected and self._response != _COMPLETE:
+            self._stream.abort()
+
+    def _record(self) -> None:
+        """Write the access log's line, once."""
+        access = self.engine.access
+        if self._logged or access is None:
+            return
+        self._logged = True
+        request = self._request
+        access.record(
+            self._client.name,
+            request.method,
+            request.target,
+            request.version,
+            self._status if self._response >= _SENDING else 0,
+            self._size,
+            (time.monotonic_ns() - self._started_ns) / 1e9,
+            request.headers,
+        )
+
+    def _words(self) -> str:
+        return f"{escape(self._request.method)} {escape(self._request.target)}"
+
+
+def _is_disconnect(error: BaseException | None) -> bool:
+    """Whether an exception goes back to our own ClientDisconnected: frameworks wrap it in one of theirs."""
+    while error is not None:
+        if isinstance(error, ClientDisconnected):
+            return True
+        error = error.__cause__ or error.__context__
+    return False

@@ -1,0 +1,78 @@
+"""The scope of an HTTP request (ASGI HTTP & WebSocket message format 2.5, "HTTP connection scope")."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from litmus.asgi import VERSIONS, Scope
+from litmus.protocols.request import Request
+
+Address = tuple[str, int | None]
+
+
+class Client:
+    """What all requests on one connection have in common.
+
+    Attributes:
+        name: the peer's address for logs: "192.0.2.1:4711", or "unix".
+        raw_name: the same as bytes.
+        template: the part of their scopes that does not change.
+    """
+
+    __slots__ = ("name", "raw_name", "template")
+
+    def __init__(self, peer: Address | None, server: Address | None, scheme: str, root_path: str) -> None:
+        self.name = "unix" if peer is None else f"[{peer[0]}]:{peer[1]}" if ":" in peer[0] else f"{peer[0]}:{peer[1]}"
+        self.raw_name = self.name.encode()
+        self.template: Scope = {
+            "type": "http",
+            "asgi": VERSIONS,
+            "http_version": "1.1",
+            "server": server,
+            "client": peer,
+            "scheme": scheme,
+            "root_path": root_path,
+            "extensions": {},
+        }
+
+
+def http_scope(template: Scope, request: Request, state: dict[str, Any]) -> Scope:
+    """The scope of one request.
+
+    ``path`` is the decoded and ``raw_path`` the raw path, both with ``root_path`` in front as the specification has it;
+    the target's query is in neither. Each scope has its own shallow copy of the lifespan ``state``.
+    """
+    raw_path, _, query = _origin_form(request.target).partition(b"?")
+    root_path = template["root_path"]
+    if b"%" in raw_path or not raw_path.isascii():
+        path = unquote_to_bytes(raw_path).decode("utf-8", "replace")
+    else:
+        path = raw_path.decode("ascii")
+    if root_path:
+        path = root_path + path
+        raw_path = root_path.encode() + raw_path
+    scope = template.copy()
+    scope["method"] = request.method.decode("ascii")
+    scope["path"] = path
+    scope["raw_path"] = raw_path
+    scope["query_string"] = query
+    scope["headers"] = request.headers
+    scope["state"] = state.copy()
+    if request.version != "1.1":
+        scope["http_version"] = request.version
+    return scope
+
+
+def _origin_form(target: bytes) -> bytes:
+    """The path and query of a request target (RFC 9112, section 3.2)."""
+    if target.startswith(b"/"):
+        return target
+    _, separator, rest = target.partition(b"://")
+    if not separator:
+        return target  # "*" of OPTIONS
+    slash = rest.find(b"/")
+    if slash >= 0:
+        return rest[slash:]
+    _, question, query = rest.partition(b"?")
+    return b"/" + question + query

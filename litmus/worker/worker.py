@@ -1,0 +1,241 @@
+"""The worker: loads the application, serves, drains, exits. Only its control pipe commands it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+import os
+import signal
+import time
+import traceback
+from typing import Any, Final, NoReturn
+
+import setproctitle
+import uvloop
+
+from litmus import log as logs
+from litmus.control import framing, messages
+from litmus.control.messages import BootFailed, Drain, Drained, Ready, ReopenLogs, Stop, WorkerMessage
+from litmus.interfaces.asgi import LoadError, load
+from litmus.memory import segment
+from litmus.memory.scoreboard import State
+from litmus.memory.slab import Slab
+from litmus.server.access import AccessLog
+from litmus.server.deadlines import TICK
+from litmus.server.engine import Engine
+from litmus.worker import privileges
+from litmus.worker.accept import Acceptor, capacity
+from litmus.worker.boot import Boot
+from litmus.worker.lifespan import Lifespan, LifespanError
+
+log = logging.getLogger("litmus.worker")
+
+EXIT_OK: Final = 0
+EXIT_ERROR: Final = 1
+EXIT_BOOT_FAILED: Final = 3
+
+CANCEL_SECONDS: Final = 1.0
+"""How long cancelled requests may take to clean up at the end of a drain."""
+
+_HANDLED = (
+    signal.SIGINT,
+    signal.SIGTERM,
+    signal.SIGQUIT,
+    signal.SIGHUP,
+    signal.SIGUSR1,
+    signal.SIGTTIN,
+    signal.SIGTTOU,
+)
+
+
+class BootError(Exception):
+    """The worker cannot serve; carries what the arbiter is told."""
+
+    def __init__(self, stage: str, reason: str, traceback: str) -> None:
+        super().__init__(reason)
+        self.message = BootFailed(stage, reason, messages.shorten(traceback))
+
+
+def main(boot: Boot) -> NoReturn:
+    """Be a worker. Called in the child right after the fork; leaves only through ``os._exit``."""
+    code = EXIT_ERROR
+    try:
+        code = _main(boot)
+    except BaseException:
+        boot.segment.seat(boot.seat).scoreboard.last_error = traceback.format_exc(limit=-3)
+        log.critical("the worker failed", exc_info=True)
+    finally:
+        logging.shutdown()
+        os._exit(code)
+
+
+def _main(boot: Boot) -> int:
+    _take_seat(boot)
+    _ignore_signals()
+    setproctitle.setproctitle(f"litmus: worker {boot.slot} [gen {boot.generation}]")
+    logs.configure(boot.settings.log, f"worker {boot.slot}")
+    worker = Worker(boot)
+    try:
+        worker.load()
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(worker.serve())
+    except BootError as error:
+        boot.pipe.setblocking(True)
+        boot.pipe.sendall(messages.encode(error.message))
+        return EXIT_BOOT_FAILED
+    boot.segment.seat(boot.seat).scoreboard.state = State.STOPPED
+    return EXIT_OK
+
+
+def _take_seat(boot: Boot) -> None:
+    seat = boot.segment.seat(boot.seat)
+    board = seat.scoreboard
+    board.pid, board.slot, board.generation = os.getpid(), boot.slot, boot.generation
+    board.started_ns = board.tick_ns = time.monotonic_ns()
+    board.state = State.BOOTING
+    seat.flight.open()
+    segment.current = boot.segment
+
+
+def _ignore_signals() -> None:
+    """Signals go to the arbiter. A handler, unlike SIG_IGN, is not inherited by programs the application starts."""
+    signal.set_wakeup_fd(-1)
+    for number in _HANDLED:
+        signal.signal(number, lambda *_: None)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+
+
+class Worker:
+    """One worker's life, from loading the application to the end of the drain.
+
+    Args:
+        boot: its place and means.
+    """
+
+    def __init__(self, boot: Boot) -> None:
+        self._boot = boot
+        self._settings = boot.settings
+        self._seat = boot.segment.seat(boot.seat)
+        self._deframer = framing.Deframer(messages.PIPE_LIMIT)
+        self._order: asyncio.Future[Drain] | None = None
+        self._engine: Engine | None = None
+
+    def load(self) -> None:
+        """Give up privileges and import the application, before there is an event loop. Raises BootError."""
+        arbiter = self._settings.arbiter
+        try:
+            privileges.drop(arbiter.user, arbiter.group)
+        except (OSError, KeyError) as error:
+            where = f"arbiter.user = '{arbiter.user}', arbiter.group = '{arbiter.group}'"
+            raise BootError("privileges", f"{where}: {error}", "") from error
+        try:
+            self._application = load(self._settings.app)
+        except LoadError as error:
+            raise BootError("import", error.reason, error.traceback) from error
+
+    async def serve(self) -> None:
+        """Start up, serve until told to drain, drain, shut down. Raises BootError."""
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(_log_loop_error)
+        self._order = loop.create_future()
+        self._boot.pipe.setblocking(False)
+        loop.add_reader(self._boot.pipe.fileno(), self._read_pipe)
+        access_file = logs.access_file()
+        engine = self._engine = Engine(
+            self._settings,
+            loop,
+            self._seat,
+            Slab(self._boot.arena, self._seat.scoreboard),
+            self._application,
+            AccessLog(access_file) if access_file is not None else None,
+        )
+        self._tick()
+        lifespan = Lifespan(self._application, self._settings.app.lifespan)
+        try:
+            await lifespan.startup()
+        except LifespanError as error:
+            raise BootError("lifespan", error.reason, error.traceback) from error
+        engine.state = lifespan.state
+        acceptor = Acceptor(engine, self._boot.listeners, capacity(self._settings.limits.connections))
+        await acceptor.open()
+        # What start-up built is here to stay: keep the collector from walking it again and again.
+        gc.collect()
+        gc.freeze()
+        self._seat.scoreboard.state = State.READY
+        await self._tell(Ready())
+        order = await self._order
+        cut = await self._drain(engine, acceptor, order)
+        await lifespan.shutdown(order.timeout)
+        await self._tell(Drained(cut))
+        engine.close()
+
+    async def _drain(self, engine: Engine, acceptor: Acceptor, order: Drain) -> list[str]:
+        """Finish what is under way and close all connections. Returns the requests that ran out of time, in words."""
+        self._seat.scoreboard.state = State.DRAINING
+        acceptor.close()
+        engine.drain()
+        cut: list[str] = []
+        try:
+            async with asyncio.timeout(order.timeout):
+                if order.sweep:
+                    await acceptor.sweep()
+                await engine.idle()
+        except TimeoutError:
+            cut = [exchange.cancel() for exchange in list(engine.exchanges)]
+        for words in cut:
+            log.warning("cut after %g s of draining: %s", order.timeout, words)
+        if cut:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(CANCEL_SECONDS):
+                    await engine.idle()
+        for connection in list(engine.connections):
+            connection.abort()
+        return cut
+
+    def _tick(self) -> None:
+        assert self._engine is not None
+        self._engine.tick()
+        self._engine.loop.call_later(TICK, self._tick)
+
+    # The control pipe
+
+    def _read_pipe(self) -> None:
+        try:
+            data = self._boot.pipe.recv(1 << 16)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            log.error("the arbiter is gone: stopping at once")
+            self._stop()
+        for payload in self._deframer.feed(data):
+            self._obey(messages.decode_arbiter_message(payload))
+
+    def _obey(self, message: messages.ArbiterMessage) -> None:
+        assert self._order is not None
+        if isinstance(message, ReopenLogs):
+            logs.reopen()
+        elif isinstance(message, Stop):
+            self._stop()
+        elif self._seat.scoreboard.state == State.BOOTING:
+            self._stop()  # nothing is served yet that could be drained
+        elif not self._order.done():
+            self._order.set_result(message)
+
+    def _stop(self) -> NoReturn:
+        """Leave now, whatever is under way; only the access log is worth the time."""
+        if self._engine is not None:
+            self._engine.close()
+        os._exit(EXIT_OK)
+
+    async def _tell(self, message: WorkerMessage) -> None:
+        await asyncio.get_running_loop().sock_sendall(self._boot.pipe, messages.encode(message))
+
+
+def _log_loop_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """What asyncio has no one else to tell."""
+    log.error("%s", context.get("message", "error in the event loop"), exc_info=context.get("exception"))
