@@ -1,0 +1,275 @@
+"""Every option of Litmus, once: its type, its default, its help. The rest is derived from here.
+
+`load` reads a configuration into `Settings`. The same declarations give the environment names
+(`LITMUS_SECTION__KEY`), the keys of `--set`, `config/litmus.toml` and `docs/configuration.md` (see `reference.py`).
+"""
+
+# ruff: noqa: RUF009  (option(), section() and tables() return dataclass fields, which are made to be defaults)
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+
+from litmus.addresses import Address
+from litmus.kinds import (
+    Bind,
+    Choice,
+    Duration,
+    File,
+    Flag,
+    Folder,
+    Group,
+    Size,
+    SocketFile,
+    Target,
+    UrlPath,
+    User,
+    Whole,
+    spell,
+)
+from litmus.loading import ConfigError, Override, Reader, Table, describe
+from litmus.options import Section, option, section, sections_of, tables
+
+__all__ = [
+    "SECTIONS",
+    "AppSettings",
+    "ArbiterSettings",
+    "ConfigError",
+    "LimitsSettings",
+    "ListenSettings",
+    "LogSettings",
+    "MemorySettings",
+    "Override",
+    "Settings",
+    "TimeoutsSettings",
+    "load",
+    "origin_rows",
+]
+
+# Half of the shared segment's seats: during a reload each slot may hold its old and its new worker at once.
+MAX_WORKERS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class AppSettings:
+    """The application and how it is called."""
+
+    target: str = option(
+        Target(),
+        "litmus.welcome:app",
+        'The application: "module:attribute", or "module:factory()" for a callable that makes it.',
+    )
+    interface: str = option(Choice("auto", "asgi", "wsgi"), "auto", "How the application is called; auto finds out.")
+    chdir: Path = option(
+        Folder(), ".", "The folder the workers run in, first on sys.path. Relative to the configuration file."
+    )
+    lifespan: str = option(
+        Choice("auto", "on", "off"),
+        "auto",
+        "Whether the application is told of start and stop (ASGI lifespan). auto: if it does not refuse; "
+        "on: refusing is an error; off: never.",
+    )
+    root_path: str = option(UrlPath(), "", "The prefix under which a proxy in front serves the application.")
+
+
+@dataclass(frozen=True, slots=True)
+class ArbiterSettings:
+    """The arbiter. `workers` 0 stands for "auto"; `control` None for the default place."""
+
+    workers: int = option(
+        Whole(1, MAX_WORKERS, word="auto"),
+        "auto",
+        "How many workers serve. auto: one for each processor this process may use (affinity and the cgroup's quota).",
+    )
+    control: Path | None = option(
+        SocketFile(),
+        "",
+        "The Unix socket litmusctl talks to. Empty: ctl.sock in $RUNTIME_DIRECTORY, else a socket of this user and "
+        "this configuration in $XDG_RUNTIME_DIR/litmus, else in the temporary folder.",
+    )
+    user: str = option(User(), "", "The user the workers become when started as root. Empty: no change.")
+    group: str = option(
+        Group(), "", "The group the workers join when started as root. Empty: the user's own group, or no change."
+    )
+    pidfile: Path | None = option(File(), "", "A file for the arbiter's process id. Empty: none.")
+
+
+@dataclass(frozen=True, slots=True)
+class ListenSettings:
+    """One address to listen on, in canonical spelling."""
+
+    bind: str = option(
+        Bind(),
+        "127.0.0.1:8000",
+        '"host:port", "[v6]:port", ":port" for every interface, "unix:/path", or "fd:3" for an inherited socket.',
+    )
+    backlog: int = option(
+        Whole(1, 65535),
+        2048,
+        "How many connections each worker's queue holds before they are accepted (the kernel caps it at "
+        "net.core.somaxconn).",
+    )
+
+    @property
+    def address(self) -> Address:
+        """`bind`, taken apart."""
+        return Address.parse(self.bind)
+
+
+@dataclass(frozen=True, slots=True)
+class MemorySettings:
+    """Memory of each worker, in bytes."""
+
+    arena: int = option(
+        Size("1 MiB", "64 GiB"),
+        "16 MiB",
+        "The shared memory each worker cuts its buffers from. When it is used up, reading waits; it never grows.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class LimitsSettings:
+    """Bounds of each worker. `connections` 0 stands for as many as descriptors allow."""
+
+    connections: int = option(
+        Whole(0, 10_000_000),
+        0,
+        "How many connections a worker keeps open. 0: as many as its descriptors allow, less a reserve.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class TimeoutsSettings:
+    """How long things may take, in seconds."""
+
+    keep_alive: float = option(
+        Duration("1ms", "24h"), "75s", "How long a connection may wait, idle, for its next request."
+    )
+    drain: float = option(
+        Duration("0s", "24h"),
+        "30s",
+        "How long a worker that stops or is replaced may finish its requests before they are cut.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    """The log (None: standard error) and the access log (None: standard output)."""
+
+    level: str = option(Choice("debug", "info", "warning", "error"), "info", "The least level that is logged.")
+    file: Path | None = option(
+        File(in_existing_folder=True), "", "The log's file, reopened on USR1. Empty: standard error."
+    )
+    access: bool = option(Flag(), True, "Whether each request is written to the access log.")
+    access_file: Path | None = option(
+        File(in_existing_folder=True), "", "The access log's file, reopened on USR1. Empty: standard output."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """A valid configuration. Two are equal when their values are, wherever those came from.
+
+    `source` is the absolute path of the file that was read. `origins` says for each option that is not at its default
+    where it was set: the file, "environment LITMUS_…" or the command line's own word for it.
+    """
+
+    app: AppSettings = section(AppSettings, "The application and how it is called.")
+    arbiter: ArbiterSettings = section(ArbiterSettings, "The process that watches the workers.")
+    listen: tuple[ListenSettings, ...] = tables(
+        ListenSettings, "Where connections come from; repeat the table for more addresses.", identity="bind"
+    )
+    memory: MemorySettings = section(MemorySettings, "Memory, for each worker.")
+    limits: LimitsSettings = section(LimitsSettings, "Bounds, for each worker.")
+    timeouts: TimeoutsSettings = section(TimeoutsSettings, "How long things may take.")
+    log: LogSettings = section(LogSettings, "What is logged, and where.")
+    source: Path | None = field(default=None, compare=False)
+    origins: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), compare=False)
+
+
+SECTIONS: Mapping[str, Section] = MappingProxyType(sections_of(Settings))
+
+
+def load(path: Path | None, *, environ: Mapping[str, str], overrides: Sequence[Override] = ()) -> Settings:
+    """The settings given by the file at `path` (None: no file), `environ` and `overrides`, each over the one before.
+
+    Raises ConfigError with every problem there is. Relative paths start at the file's folder when they come from it,
+    else at the current directory.
+    """
+    try:
+        here = Path.cwd()
+    except OSError as error:
+        raise ConfigError([f"the current directory cannot be used: {error.strerror}"]) from error
+    reader = Reader(SECTIONS, here)
+    if path is not None:
+        reader.read_file(path)
+    reader.read_environment(environ)
+    reader.read_overrides(overrides)
+    base = here if path is None else path.absolute().parent
+    origins: dict[str, str] = {}
+    values: dict[str, object] = {}
+    for name, table in reader.single.items():
+        values[name] = _make(SECTIONS[name], name, table, base, origins)
+    for name, items in reader.lists.items():
+        keys = [f"{name}.{index}" for index in range(len(items))]
+        values[name] = tuple(
+            _make(SECTIONS[name], key, table, base, origins) for key, table in zip(keys, items, strict=True)
+        )
+    source = None if path is None else path.absolute()
+    settings = Settings(**values, source=source, origins=MappingProxyType(origins))  # type: ignore[arg-type]
+    problems = [*reader.problems, *_check_listen(settings.listen, reader.lists["listen"], str(path or "default"))]
+    if problems:
+        raise ConfigError(problems)
+    return settings
+
+
+def _make(part: Section, key: str, table: Table, base: Path, origins: dict[str, str]) -> object:
+    """The section's dataclass, from what was given and the defaults; notes the origin of what is not a default."""
+    values = {}
+    for name, declared in part.options.items():
+        values[name] = default = declared.read_default(base)
+        if (given := table.get(name)) is not None:
+            values[name] = given.setting
+            if given.setting != default:
+                origins[f"{key}.{name}"] = given.origin
+    return part.type(**values)
+
+
+def _check_listen(listen: Sequence[ListenSettings], given: Sequence[Table], source: str) -> list[str]:
+    """What is wrong with the addresses as a whole: none at all, or the same one twice.
+
+    SO_REUSEPORT would let the second bind of an address succeed, and share its connections, in silence.
+    """
+    if not listen:
+        return [describe(source, "listen", "[]", "must have at least one address; add a [[listen]] table")]
+    problems = []
+    seen: dict[Address, str] = {}
+    for index, (item, table) in enumerate(zip(listen, given, strict=True)):
+        key = f"listen.{index}.bind"
+        taken = [seen.setdefault(address, key) for address in _covered(item.address)]
+        if other := next((other for other in taken if other != key), None):
+            origin = table["bind"].origin if "bind" in table else source
+            problems.append(describe(origin, key, spell(item.bind), f"is the same address as {other}; remove one"))
+    return problems
+
+
+def _covered(address: Address) -> list[Address]:
+    """The addresses that one stands for: two for every interface, none where the kernel gives each its own port."""
+    if address.kind != "tcp":
+        return [address]
+    if address.port == 0:
+        return []
+    hosts = [address.host] if address.host else ["0.0.0.0", "::"]
+    return [Address("tcp", host, address.port) for host in hosts]
+
+
+def origin_rows(settings: Settings) -> list[tuple[str, str, str]]:
+    """Each option that is not at its default: its key, its value as it is written in TOML, and where it was set."""
+    rows = []
+    for key, origin in settings.origins.items():
+        name, *index, option_name = key.split(".")
+        part = getattr(settings, name)
+        value = getattr(part[int(index[0])] if index else part, option_name)
+        rows.append((key, SECTIONS[name].options[option_name].kind.spell(value), origin))
+    return rows

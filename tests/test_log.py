@@ -1,0 +1,436 @@
+"""The log: its lines, its files, and that nothing that goes wrong with it reaches the code that logs."""
+
+import datetime
+import errno
+import fcntl
+import logging
+import logging.config
+import os
+import re
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from litmus import log
+from litmus.log import LineFormatter, LogError, LogFile, escape
+from litmus.settings import LogSettings
+
+LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} ([a-z]+) +(\S.*)\[(\d+)\]  (.*)", re.DOTALL)
+
+logger = logging.getLogger("litmus")
+child = logging.getLogger("litmus.child")
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Iterator[Path]:
+    """A path for the log; afterwards the "litmus" logger is as it was."""
+    level, propagate = logger.level, logger.propagate
+    yield tmp_path / "litmus.log"
+    log.configure(LogSettings(access=False), "nobody")  # lets the files go
+    for handler in list(logger.handlers):
+        logger.removeHandler(handler)
+    logger.setLevel(level)
+    logger.propagate = propagate
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[int, int]]:
+    """The reading and the writing end of a pipe that holds one page."""
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+    os.set_blocking(reader, False)
+    yield reader, writer
+    os.close(writer)
+    os.close(reader)
+
+
+def open_descriptors() -> set[str]:
+    return {entry.name for entry in Path("/proc/self/fd").iterdir() if entry.exists()}
+
+
+# -- escape ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "escaped"),
+    [
+        ("/plain?a=b c", "/plain?a=b c"),
+        ('say "hi"', "say \\x22hi\\x22"),
+        ("back\\slash", "back\\x5cslash"),
+        ("\x1b[31mred\x1b[0m", "\\x1b[31mred\\x1b[0m"),
+        ("a\r\nb\tc\0", "a\\x0d\\x0ab\\x09c\\x00"),
+        ("\x7f\x85\xa0", "\\x7f\\x85\\xa0"),
+        ("\u2028\u202e", "\\u2028\\u202e"),
+        ("\U000e0001", "\\U000e0001"),
+        ("\udcff", "\\udcff"),
+        ("café 日本", "café 日本"),
+        (b"caf\xc3\xa9", "caf\\xc3\\xa9"),
+        (b'a\nb"\\', "a\\x0ab\\x22\\x5c"),
+        ("", ""),
+        (b"", ""),
+    ],
+)
+def test_escape(value: str | bytes, escaped: str) -> None:
+    assert escape(value) == escaped
+
+
+@given(st.one_of(st.text(), st.binary()))
+def test_what_is_escaped_is_printable_and_unambiguous(value: str | bytes) -> None:
+    escaped = escape(value)
+    assert escaped.isprintable()
+    assert '"' not in escaped
+    back = re.sub(r"\\(?:x(..)|u(....)|U(.{8}))", lambda match: chr(int(match[1] or match[2] or match[3], 16)), escaped)
+    assert back == (value.decode("latin-1") if isinstance(value, bytes) else value)
+
+
+# -- lines -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_line(file: Path) -> None:
+    log.configure(LogSettings(file=file, access=False), "worker 2")
+    logger.info("%d requests, naïve", 3)
+    child.warning("from below")
+    first, second = file.read_text(encoding="utf-8").splitlines()
+    assert re.fullmatch(
+        rf"\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{{3}} info    worker 2\[{os.getpid()}\]  3 requests, naïve", first
+    )
+    assert second.endswith(f" warning worker 2[{os.getpid()}]  from below")
+
+
+def test_the_time_is_the_local_time_of_the_record() -> None:
+    formatter = LineFormatter("arbiter")
+    record = logging.makeLogRecord({"msg": "x", "levelname": "INFO", "created": 1_000_000_000.25})
+    local = datetime.datetime.fromtimestamp(1_000_000_000)
+    assert formatter.format(record) == f"{local:%Y-%m-%d %H:%M:%S}.250 info    arbiter[{os.getpid()}]  x"
+    record.created += 0.5
+    assert ".750 info" in formatter.format(record)
+
+
+def test_further_lines_are_indented_and_control_characters_shown(file: Path) -> None:
+    log.configure(LogSettings(file=file, access=False), "arbiter")
+    logger.info("one\r\ntwo\x1b[31m\rthree\n2026-11-21 01:20:33.123 info    arbiter[1]  forged \udcff\n")
+    first, second, third = file.read_text(encoding="utf-8").splitlines()
+    assert first.endswith("  one")
+    assert second == "    two\\x1b[31m\\x0dthree"
+    assert third == "    2026-11-21 01:20:33.123 info    arbiter[1]  forged \\udcff"
+
+
+def test_a_traceback_is_indented(file: Path) -> None:
+    log.configure(LogSettings(file=file, access=False), "arbiter")
+    try:
+        raise RuntimeError("first\nsecond")
+    except RuntimeError:
+        logger.exception("it failed", stack_info=True)
+    first, *rest = file.read_text(encoding="utf-8").splitlines()
+    assert first.endswith(f" error   arbiter[{os.getpid()}]  it failed")
+    assert rest[0] == "    Traceback (most recent call last):"
+    assert "    RuntimeError: first" in rest
+    assert "    second" in rest
+    assert "    Stack (most recent call last):" in rest
+    assert all(line.startswith("    ") for line in rest)
+
+
+def test_the_level(file: Path) -> None:
+    log.configure(LogSettings(level="warning", file=file, access=False), "arbiter")
+    logger.info("not this")
+    logger.warning("this")
+    log.configure(LogSettings(level="debug", file=file, access=False), "arbiter")
+    logger.debug("and this")
+    assert [line.rpartition("  ")[2] for line in file.read_text().splitlines()] == ["this", "and this"]
+
+
+def test_a_message_that_cannot_be_formatted_is_reported_where_it_stands(file: Path) -> None:
+    class Broken:
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    log.configure(LogSettings(file=file, access=False), "arbiter")
+    logger.info("%d and %d", 1)
+    logger.error(Broken())
+    first, second = file.read_text().splitlines()
+    assert re.search(r" info    .*  a message from test_log:\d+ cannot be formatted: TypeError$", first)
+    assert re.search(r" error   .*  a message from test_log:\d+ cannot be formatted: RuntimeError$", second)
+
+
+# -- configure and reopen ----------------------------------------------------------------------------------------------
+
+
+def test_the_application_logs_for_itself(file: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    handlers = list(logging.getLogger().handlers)
+    log.configure(LogSettings(file=file, access=False), "arbiter")
+    assert logging.getLogger().handlers == handlers
+    logging.getLogger("application").warning("mine")
+    logger.warning("ours")
+    assert "mine" not in file.read_text()
+    assert capfd.readouterr().out == ""
+
+
+def test_an_application_that_configures_logging_does_not_silence_the_server(file: Path) -> None:
+    log.configure(LogSettings(file=file, access=False), "worker 0")
+    logging.config.dictConfig({"version": 1, "disable_existing_loggers": True})
+    logger.info("still here")
+    child.info("here as well")
+    assert [line.rpartition("  ")[2] for line in file.read_text().splitlines()] == ["still here", "here as well"]
+
+
+def test_without_files_the_log_goes_to_standard_error_and_access_to_standard_output(
+    file: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    log.configure(LogSettings(), "arbiter")
+    logger.info("an event")
+    access = log.access_file()
+    assert access is not None
+    access.write(b"a request\n")
+    out, err = capfd.readouterr()
+    assert out == "a request\n"
+    assert err.endswith("  an event\n")
+
+
+def test_no_access_file_when_access_is_off(file: Path) -> None:
+    log.configure(LogSettings(access=False), "arbiter")
+    assert log.access_file() is None
+
+
+def test_configuring_again_keeps_the_same_files_and_lets_others_go(file: Path, tmp_path: Path) -> None:
+    before = open_descriptors()
+    settings = LogSettings(file=file, access_file=tmp_path / "access.log")
+    log.configure(settings, "arbiter")
+    access = log.access_file()
+    assert access is not None
+    log.configure(settings, "worker 1")
+    assert log.access_file() is access
+    logger.info("x")
+    assert f"worker 1[{os.getpid()}]" in file.read_text()
+
+    other = tmp_path / "other.log"
+    log.configure(LogSettings(file=other, access=False), "arbiter")
+    logger.info("moved")
+    assert "moved" not in file.read_text()
+    assert other.read_text().count("moved") == 1
+    access.write(b"too late\n")
+    assert access.failures == 1
+    log.configure(LogSettings(access=False), "arbiter")
+    assert open_descriptors() == before
+
+
+def test_a_file_that_cannot_be_opened_leaves_all_as_it_was(file: Path, tmp_path: Path) -> None:
+    log.configure(LogSettings(file=file, access=False), "arbiter")
+    before = open_descriptors()
+    settings = LogSettings(file=tmp_path / "new.log", access_file=tmp_path)
+    with pytest.raises(LogError) as caught:
+        log.configure(settings, "arbiter")
+    assert str(caught.value) == f'log.access_file = "{tmp_path}": cannot be opened for writing: Is a directory'
+    assert open_descriptors() == before
+    logger.info("still here")
+    assert "still here" in file.read_text()
+
+
+def test_reopening_after_a_rotation(file: Path, tmp_path: Path) -> None:
+    access_path = tmp_path / "access.log"
+    log.configure(LogSettings(file=file, access_file=access_path), "arbiter")
+    access = log.access_file()
+    assert access is not None
+    logger.info("old")
+    access.write(b"old\n")
+    file.rename(tmp_path / "litmus.log.1")
+    access_path.rename(tmp_path / "access.log.1")
+    logger.info("still old")
+    before = open_descriptors()
+    log.reopen()
+    logger.info("new")
+    access.write(b"new\n")
+    assert open_descriptors() == before
+    assert (tmp_path / "litmus.log.1").read_text().count("old") == 2
+    assert "new" in file.read_text()
+    assert (tmp_path / "access.log.1").read_bytes() == b"old\n"
+    assert access_path.read_bytes() == b"new\n"
+
+
+def test_a_file_that_cannot_be_reopened_is_kept_and_reported(file: Path, tmp_path: Path) -> None:
+    access_path = tmp_path / "access.log"
+    log.configure(LogSettings(file=file, access_file=access_path), "arbiter")
+    access = log.access_file()
+    assert access is not None
+    rotated = access_path.rename(tmp_path / "access.log.1")
+    access_path.mkdir()
+    log.reopen()
+    access.write(b"kept\n")
+    assert rotated.read_bytes() == b"kept\n"
+    assert f'log.access_file = "{access_path}": cannot be reopened, the old file is kept: Is a directory' in (
+        file.read_text()
+    )
+
+
+def test_a_forked_worker_keeps_the_files_of_its_parent(file: Path) -> None:
+    log.configure(LogSettings(file=file, access=False), "arbiter")
+    file.rename(file.with_suffix(".1"))
+    file.mkdir()  # opening it again would fail now
+    pid = os.fork()
+    if pid == 0:
+        try:
+            log.configure(LogSettings(file=file, access=False), "worker 0")
+            logger.info("from the child")
+        finally:
+            os._exit(0)
+    assert os.waitpid(pid, 0) == (pid, 0)
+    line = file.with_suffix(".1").read_text()
+    match = LINE.fullmatch(line.rstrip("\n"))
+    assert match is not None
+    assert match.groups() == ("info", "worker 0", str(pid), "from the child")
+
+
+# -- LogFile: what can go wrong ----------------------------------------------------------------------------------------
+
+
+def test_a_new_file_is_not_for_everybody(tmp_path: Path) -> None:
+    file = LogFile(tmp_path / "x.log", -1)
+    file.close()
+    file.close()
+    assert (tmp_path / "x.log").stat().st_mode & 0o007 == 0
+    file.write(b"late\n")
+    file.reopen()
+    assert file.failures == 1
+
+
+def test_two_files_append_side_by_side(tmp_path: Path) -> None:
+    one, two = LogFile(tmp_path / "x.log", -1), LogFile(tmp_path / "x.log", -1)
+    for number in range(3):
+        one.write(b"one %d\n" % number)
+        two.write(b"two %d\n" % number)
+    one.close()
+    two.close()
+    assert (tmp_path / "x.log").read_bytes() == b"one 0\ntwo 0\none 1\ntwo 1\none 2\ntwo 2\n"
+
+
+def test_a_named_pipe_that_nobody_reads(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x.fifo")
+    with pytest.raises(OSError, match="No such device") as caught:
+        LogFile(tmp_path / "x.fifo", -1)
+    assert caught.value.errno == errno.ENXIO
+
+
+def test_a_full_disk_is_counted_and_the_torn_line_ended_later(tmp_path: Path) -> None:
+    path = tmp_path / "x.log"
+    file = LogFile(path, -1)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8, hard))
+    try:
+        file.write(b"12345\n")
+        file.write(b"67890\n")
+        file.write(b"lost\n")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, handler)
+    assert file.failures == 2
+    file.write(b"room again\n")
+    file.close()
+    assert path.read_bytes() == b"12345\n67\nroom again\n"
+
+
+def test_a_pipe_whose_reader_is_gone() -> None:
+    reader, writer = os.pipe()
+    file = LogFile(None, writer)
+    os.close(reader)
+    file.write(b"x\n")
+    file.write(b"x\n")
+    assert file.failures == 2
+    file.close()
+    os.close(writer)
+
+
+def test_a_closed_descriptor() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    os.close(writer)
+    file = LogFile(None, writer)
+    file.write(b"x\n")
+    assert file.failures == 1
+    file.close()
+
+
+def test_a_reader_that_fell_asleep_costs_lines_and_not_the_server(pipe: tuple[int, int]) -> None:
+    reader, writer = pipe
+    file = LogFile(None, writer)
+    line = b"x" * 1023 + b"\n"
+    for _ in range(10):
+        file.write(line)  # with a blocking write this would wait for good
+    assert file.failures == 6
+    assert os.read(reader, 8192) == line * 4
+    file.write(b"awake\n")
+    assert os.read(reader, 8192) == b"awake\n"
+    assert file.failures == 6
+    assert os.get_blocking(writer)  # others who use the descriptor find it as it was
+    file.close()
+    os.write(writer, b"still open\n")
+
+
+def test_a_large_write_reaches_a_pipe_in_whole_lines(pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log, "PATIENCE_SECONDS", 60.0)  # however busy the machine is
+    reader, writer = pipe
+    os.set_blocking(reader, True)
+    file = LogFile(None, writer)
+    data = b"".join(b"%06d %s\n" % (number, b"x" * (number % 300)) for number in range(500)) + b"y" * 10_000 + b"\n"
+    received: list[bytes] = []
+
+    def read() -> None:
+        while sum(map(len, received)) < len(data):
+            received.append(os.read(reader, 65536))
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    file.write(data)
+    thread.join()
+    assert file.failures == 0
+    assert b"".join(received) == data
+    file.close()
+
+
+def test_a_socket_whose_reader_fell_asleep() -> None:
+    reader, writer = socket.socketpair()
+    with reader, writer:
+        file = LogFile(None, writer.fileno())
+        for _ in range(1000):
+            file.write(b"x" * 1023 + b"\n")
+        failures = file.failures
+        assert 0 < failures < 1000
+        received = drain(reader)
+        assert received == (b"x" * 1023 + b"\n") * (1000 - failures)
+        file.write(b"awake\n")
+        assert file.failures == failures
+        assert drain(reader) == b"awake\n"
+        file.close()
+
+
+def drain(reader: socket.socket) -> bytes:
+    """All there is to read now."""
+    received = b""
+    while True:
+        try:
+            received += reader.recv(65536, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return received
+
+
+def test_a_process_whose_standard_error_is_closed_runs_on(tmp_path: Path) -> None:
+    script = (
+        "import logging, os\n"
+        "from litmus import log\n"
+        "from litmus.settings import LogSettings\n"
+        "os.close(2)\n"
+        "log.configure(LogSettings(access=False), 'arbiter')\n"
+        "logging.getLogger('litmus').error('nobody hears this')\n"
+        "print('done')\n"
+    )
+    environ = {**os.environ, "PYTHONPATH": str(Path(log.__file__).parent.parent)}
+    done = subprocess.run([sys.executable, "-c", script], env=environ, capture_output=True, check=True, timeout=30)
+    assert done.stdout == b"done\n"
