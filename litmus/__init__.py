@@ -11,12 +11,16 @@ The map of the house, from the outside in. Dependencies run one way, downwards::
     protocols   sans-I/O protocol machines
     memory      the shared segment: scoreboards, flight recorder, slab arenas
 
-On the ground floor, for all of them: settings (and what it is made of), log, asgi.
+On the ground floor, for all of them: settings (and what it is made of), log, asgi, build.
 """
 
 from __future__ import annotations
 
 from typing import Any
+
+from litmus import build
+
+build.choose()
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "stats"]

@@ -68,7 +68,7 @@ def _worker(seat: Seat, now: int) -> dict[str, Any]:
         "slot": board.slot,
         "pid": board.pid,
         "generation": board.generation,
-        "state": State(board.state).name.lower(),
+        "state": _state(board.state),
         "uptime_s": _seconds(now - board.started_ns),
         "tick_age_ms": max(0, now - board.tick_ns) // 1_000_000 if board.tick_ns else None,
         "connections": cells[CONNECTIONS],
@@ -78,6 +78,11 @@ def _worker(seat: Seat, now: int) -> dict[str, Any]:
         "cpu_s": cpu,
         "slab": board.slab_classes(),
     }
+
+
+def _state(number: int) -> str:
+    """The state's name; a page that a worker has scribbled over must not cost the whole report."""
+    return State(number).name.lower() if number in set(State) else f"unknown ({number})"
 
 
 def _process(pid: int) -> tuple[int, float]:

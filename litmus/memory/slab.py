@@ -8,7 +8,6 @@ of failing them.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
 from typing import Protocol
 
 from litmus.memory.lease import Lease, LeaseError
@@ -94,7 +93,7 @@ class Slab:
             lease.start = lease.end = 0
             board.class_acquired(each.index)
             if not each.free and each.size == self.available:
-                self.available = max((other.size for other in self.classes if other.free), default=0)
+                self.available = self._largest_free()
             return lease
         return None
 
@@ -121,12 +120,15 @@ class Slab:
         """Leave the queue."""
         self._waiters.remove(waiter)
 
+    def _largest_free(self) -> int:
+        return max((each.size for each in self.classes if each.free), default=0)
+
     def in_use(self) -> int:
         """Leases that are held now, over all classes."""
         return sum(each.total - len(each.free) for each in self.classes)
 
 
-def _cut(arena: memoryview) -> Sequence[SizeClass]:
+def _cut(arena: memoryview) -> list[SizeClass]:
     """Divide an arena among the size classes by ``CLASS_SHARES``."""
     classes = []
     offset = 0

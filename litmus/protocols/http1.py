@@ -74,7 +74,22 @@ TRANSITIONS: Final[dict[tuple[State, Event], State]] = {
     **{(state, _E.CUT): _S.CLOSED for state in State},
 }
 
-_NEXT: Final = tuple(tuple(TRANSITIONS.get((state, event)) for event in Event) for state in State)
+# The same as plain numbers and tuples, for the code below.
+_IDLE, _HEAD, _BODY, _RESPONSE, _DISCARD, _LINGER, _CLOSED = map(int, State)
+(
+    _PARTIAL,
+    _REQUEST,
+    _REQUEST_WITH_BODY,
+    _BODY_END,
+    _RESPONSE_END,
+    _RESPONSE_CLOSE,
+    _RESPONSE_LINGER,
+    _BREACH,
+    _CUT,
+) = map(int, Event)
+_ILLEGAL: Final = -1
+_EMPTY_LINE: Final = (10, 13)
+_NEXT: Final = tuple(tuple(int(TRANSITIONS.get((state, event), _ILLEGAL)) for event in Event) for state in State)
 
 DEADLINES: Final = {
     State.IDLE: Deadline.KEEP_ALIVE,
@@ -124,7 +139,7 @@ class Http1:
     def __init__(self, host: Host, parser: HeadParser) -> None:
         self._host = host
         self._parser = parser
-        self.state = State.IDLE
+        self.state: int = _IDLE
         self.hungry = True
         self.lease: Lease | None = None
         self._scanned = 0
@@ -159,20 +174,20 @@ class Http1:
         except ProtocolError as error:
             self._breach(error)
             lease.start = lease.end
-        if self.state == State.IDLE and not self._persistent:
+        if self.state == _IDLE and not self._persistent:
             self._cut()
-        elif self._half_closed and self.state not in (State.RESPONSE, State.CLOSED):
+        elif self._half_closed and self.state not in (_RESPONSE, _CLOSED):
             self._no_more_bytes()
-        return self if self.state != State.CLOSED else None
+        return self if self.state != _CLOSED else None
 
     def eof(self) -> Machine | None:
         """The peer has sent its last byte; it may still read, so what it asked for is answered."""
         self._half_closed = True
-        if self.state != State.RESPONSE:
+        if self.state != _RESPONSE:
             self._no_more_bytes()
         elif self.sink is not None:
             self.sink.peer_finished()
-        return self if self.state != State.CLOSED else None
+        return self if self.state != _CLOSED else None
 
     def lost(self) -> None:
         """The connection is gone: so is the stream."""
@@ -181,7 +196,7 @@ class Http1:
     def drain(self) -> None:
         """See ``Machine.drain``."""
         self._draining = True
-        if self.state > State.HEAD:
+        if self.state > _HEAD:
             self._persistent = False
 
     def output_blocked(self) -> None:
@@ -204,7 +219,7 @@ class Http1:
     def read_body(self) -> bytes:
         """See ``Stream.read_body``. Asking for the body is what sends 100 (Continue)."""
         decoder = self._decoder
-        if decoder is None or self.state != State.BODY:
+        if decoder is None or self.state != _BODY:
             return b""
         lease = self.lease
         if lease is None or lease.start == lease.end:
@@ -224,7 +239,7 @@ class Http1:
         if decoder.complete:
             self._decoder = None
             self.body_complete = True
-            self._move(Event.BODY_END)
+            self._move(_BODY_END)
         elif self._half_closed and lease.start == lease.end:
             self._cut()
             self._host.wake()
@@ -289,7 +304,7 @@ class Http1:
 
     def abort(self) -> None:
         """See ``Stream.abort``: close without a last chunk or short of Content-Length."""
-        if self.state != State.CLOSED:
+        if self.state != _CLOSED:
             if self._framing == _UNTIL_CLOSE:
                 self._host.reset()
             self._cut()
@@ -300,46 +315,45 @@ class Http1:
     def _step(self, lease: Lease) -> bool:
         """Do what the present state does with unread bytes. Returns whether it is worth trying again."""
         state = self.state
-        if state <= State.HEAD:
+        if state <= _HEAD:
             return self._read_head(lease)
-        if state == State.BODY:
+        if state == _BODY:
             if self.sink is not None:
                 self.sink.body_arrived()
-        elif state == State.DISCARD:
+        elif state == _DISCARD:
             return self._discard(lease)
-        elif state == State.LINGER:
+        elif state == _LINGER:
             lease.start = lease.end
         return False
 
     def _no_more_bytes(self) -> None:
         """The peer has finished sending: fail what waits for more, but not what is in the lease already."""
-        if self.state != State.BODY or not self._unread():
+        if self.state != _BODY or not self._unread():
             self._cut()
 
     def _unread(self) -> bool:
         lease = self.lease
         return lease is not None and lease.start < lease.end
 
-    def _move(self, event: Event) -> None:
+    def _move(self, event: int) -> None:
         state = _NEXT[self.state][event]
-        assert state is not None, f"{event.name} in state {self.state.name}"
+        assert state != _ILLEGAL, f"{Event(event).name} in state {State(self.state).name}"
         self.state = state
 
     def _read_head(self, lease: Lease) -> bool:
         """Hand over the next request if its head is complete. Returns False when more bytes are needed."""
         start = lease.start
-        while lease.start < lease.end and lease.view[lease.start] in b"\r\n" and self.state == State.IDLE:
-            lease.start += 1  # empty lines before a request are ignored (RFC 9112, section 2.2)
-        start = lease.start
-        if start == lease.end:
-            return False
         unread = bytes(lease.view[start : lease.end])
+        if unread[0] in _EMPTY_LINE and self.state == _IDLE:
+            # Empty lines before a request are ignored (RFC 9112, section 2.2).
+            lease.start = lease.end - len(unread.lstrip(b"\r\n"))
+            return lease.start < lease.end
         length = unread.find(b"\r\n\r\n", max(0, self._scanned - 3)) + 4
         if length < 4:
             if len(unread) >= HEAD_LIMIT:
                 raise ProtocolError(431, "request head too large")
             self._scanned = len(unread)
-            self._move(Event.PARTIAL)
+            self._move(_PARTIAL)
             self.hungry = True
             return False
         self._scanned = 0
@@ -354,12 +368,12 @@ class Http1:
         body = request.body
         if body == NO_BODY:
             self.body_complete = True
-            self._move(Event.REQUEST)
+            self._move(_REQUEST)
         else:
             self._decoder = ChunkedDecoder() if body == CHUNKED else LengthDecoder(body)
             self.body_complete = False
             self._discarded = 0
-            self._move(Event.REQUEST_WITH_BODY)
+            self._move(_REQUEST_WITH_BODY)
         self.hungry = False
         self._host.request(request, self)
         return True
@@ -373,7 +387,7 @@ class Http1:
         self._discarded += lease.start - before
         if decoder.complete:
             self._decoder = None
-            self._move(Event.BODY_END)
+            self._move(_BODY_END)
             return True
         if self._discarded > DISCARD_LIMIT:
             self._cut()
@@ -390,12 +404,12 @@ class Http1:
         if self._half_closed and not self._unread():
             self._persistent = False
         if self._persistent and (self._decoder is None or self._worth_discarding()):
-            self._move(Event.RESPONSE_END)
+            self._move(_RESPONSE_END)
             self.hungry = True
-        elif self.state == State.RESPONSE and not self._unread():
-            self._move(Event.RESPONSE_CLOSE)
+        elif self.state == _RESPONSE and not self._unread():
+            self._move(_RESPONSE_CLOSE)
         else:
-            self._move(Event.RESPONSE_LINGER)
+            self._move(_RESPONSE_LINGER)
             self._host.end_output()
         self._host.wake()
 
@@ -409,19 +423,19 @@ class Http1:
         self._host.refused(error)
         self._persistent = False
         self._decoder = None
-        answerable = self._framing == _NOT_STARTED or self.state <= State.HEAD
+        answerable = self._framing == _NOT_STARTED or self.state <= _HEAD
         self._framing = _COMPLETE
         if not answerable:
             self._cut()
             return
         self._host.write(error_response(error.status, error.reason, self._host.date))
         self._host.end_output()
-        self._move(Event.BREACH)
+        self._move(_BREACH)
         self._detach()
 
     def _cut(self) -> None:
         """End of the connection, in whatever state."""
-        self._move(Event.CUT)
+        self._move(_CUT)
         self._framing = _COMPLETE
         self._decoder = None
         self._detach()

@@ -44,13 +44,8 @@ class HeadParser:
     """
 
     def __init__(self) -> None:
-        self._target = b""
-        self._headers: list[tuple[bytes, bytes]] = []
-        self._body = NO_BODY
-        self._lengths = 0
-        self._codings = 0
-        self._expects_continue = False
-        self._complete = False
+        self._keep_alive = False
+        self._reset()
         self._parser = httptools.HttpRequestParser(self)
 
     def parse(self, head: bytes) -> Request:
@@ -58,11 +53,7 @@ class HeadParser:
 
         Raises ProtocolError when it is malformed or its framing is in doubt.
         """
-        self._target = b""
-        self._headers = []
-        self._body = NO_BODY
-        self._lengths = self._codings = 0
-        self._expects_continue = self._complete = False
+        self._reset()
         parser = self._parser
         try:
             parser.feed_data(head)
@@ -74,29 +65,38 @@ class HeadParser:
             if isinstance(cause, ProtocolError):
                 raise cause from None
             raise ProtocolError(400, str(error)) from None
-        if parser.get_method() == b"CONNECT":
-            self._parser = httptools.HttpRequestParser(self)
-            raise ProtocolError(501, "CONNECT: this is not a proxy")
-        version = parser.get_http_version()
-        request = Request(parser.get_method(), self._target, version, self._headers)
-        request.body = self._body
-        request.keep_alive = parser.should_keep_alive()
-        if version == "1.1":
-            request.expects_continue = self._expects_continue and self._body != NO_BODY
-        elif version == "1.0":
-            if self._codings:
-                raise ProtocolError(400, "Transfer-Encoding in an HTTP/1.0 request")  # RFC 9112, section 6.1
-        else:
-            raise ProtocolError(505, f"HTTP version {version}")
-        if not (self._complete and request.keep_alive):
+        if not (self._complete and self._keep_alive):
             # httptools now waits for a body, or for nothing more: it can't be used again.
+            if not self._complete:
+                self._keep_alive = parser.should_keep_alive()
             self._parser = httptools.HttpRequestParser(self)
+        # httptools has checked the request line; what is in it is had faster without it.
+        line = head[: head.find(b"\r\n")]
+        space = line.find(b" ")
+        last = line.rfind(b" ")
+        request = Request(line[:space], line[space + 1 : last], _VERSIONS.get(line[last + 1 :], ""), self._headers)
+        request.body = self._body
+        request.keep_alive = self._keep_alive
+        if request.version == "1.1":
+            request.expects_continue = self._expects_continue and self._body != NO_BODY
+        elif request.version != "1.0":
+            raise ProtocolError(505, "only HTTP/1.0 and HTTP/1.1 are spoken here")
+        elif self._codings:
+            raise ProtocolError(400, "Transfer-Encoding in an HTTP/1.0 request")  # RFC 9112, section 6.1
+        if request.method == b"CONNECT":
+            raise ProtocolError(501, "CONNECT: this is not a proxy")
         return request
 
-    # What httptools calls
+    def _reset(self) -> None:
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._body = NO_BODY
+        self._lengths = 0
+        self._codings = 0
+        self._expects_continue = False
+        self._complete = False
+        self._keep_alive = False
 
-    def on_url(self, url: bytes) -> None:
-        self._target += url
+    # What httptools calls
 
     def on_header(self, name: bytes, value: bytes) -> None:
         name = name.lower()
@@ -106,6 +106,7 @@ class HeadParser:
 
     def on_message_complete(self) -> None:
         self._complete = True
+        self._keep_alive = self._parser.should_keep_alive()  # later it would speak of the next message
 
     def _framing(self, name: bytes, value: bytes) -> None:
         if name == b"content-length":
@@ -124,4 +125,5 @@ class HeadParser:
             raise ProtocolError(400, "more than one Content-Length or Transfer-Encoding")
 
 
+_VERSIONS: Final = {b"HTTP/1.1": "1.1", b"HTTP/1.0": "1.0"}
 _FRAMING: Final = frozenset((b"content-length", b"transfer-encoding", b"expect"))

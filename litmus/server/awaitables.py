@@ -5,7 +5,11 @@ They have the methods of a coroutine, so ``asyncio.create_task(receive())`` work
 
 from __future__ import annotations
 
-from typing import Any, Self
+from collections.abc import Generator
+from typing import Any, Final, cast
+
+_NOTHING: Final = cast(Generator[Any, Any, None], iter(()))
+"""An iterator at its end, and so at its end for everybody: awaiting it finishes at once with None."""
 
 
 class Ready:
@@ -20,14 +24,9 @@ class Ready:
     def __init__(self, value: Any) -> None:
         self._value = value
 
-    def __await__(self) -> Self:
-        return self
-
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> Any:
-        raise StopIteration(self._value)
+    def __await__(self) -> Generator[Any, Any, Any]:
+        return self._value
+        yield  # what makes this a generator, the cheapest way to finish with a value
 
     def send(self, value: Any) -> Any:
         """Finish with the value, as a coroutine that never suspends would."""
@@ -41,5 +40,25 @@ class Ready:
         """There is nothing to clean up."""
 
 
-DONE = Ready(None)
-"""The awaitable of a ``send`` that had to wait for nothing. It has no state, so one serves all."""
+class Done:
+    """An awaitable that has nothing to give and nothing to wait for."""
+
+    __slots__ = ()
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        return _NOTHING
+
+    def send(self, value: Any) -> Any:
+        """Finish, as a coroutine that never suspends would."""
+        raise StopIteration
+
+    def throw(self, kind: Any, value: Any = None, traceback: Any = None) -> Any:
+        """Raise what is thrown in, as a coroutine that has not started would."""
+        raise kind if value is None else value
+
+    def close(self) -> None:
+        """There is nothing to clean up."""
+
+
+DONE: Final = Done()
+"""It has no state, so one serves all."""

@@ -16,7 +16,6 @@ from typing import Any, Final, cast
 
 from litmus.log import escape
 from litmus.memory.lease import Lease
-from litmus.memory.scoreboard import BYTES_IN, BYTES_OUT, CONNECTIONS, CONNECTIONS_TOTAL, RESPONSES_1XX
 from litmus.protocols.errors import ProtocolError
 from litmus.protocols.http1 import Http1
 from litmus.protocols.machine import Deadline, Machine, Stream
@@ -36,8 +35,8 @@ _MANY: Final = 4 << 10
 """A read that leaves this much is a body or a pipeline of which more will follow: it gets a large buffer at once."""
 
 
-class Connection(asyncio.BufferedProtocol):
-    """One client connection: uvloop's protocol below, the machine's host above.
+class Connection:
+    """One client connection: an ``asyncio.BufferedProtocol`` for the transport, the host of its machine.
 
     Args:
         engine: the worker's means.
@@ -94,8 +93,7 @@ class Connection(asyncio.BufferedProtocol):
             peer = None  # the client's end of a Unix socket has no name
         self._client = Client(peer, server, "http", engine.settings.app.root_path)
         engine.connections.add(self)
-        engine.cells[CONNECTIONS_TOTAL] += 1
-        engine.cells[CONNECTIONS] += 1
+        engine.counters.connection_opened()
         if engine.draining:
             self.drain()
         self._arm()
@@ -113,7 +111,7 @@ class Connection(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         """A read brought ``nbytes``."""
         engine = self._engine
-        engine.cells[BYTES_IN] += nbytes
+        engine.counters.received(nbytes)
         lease = self._lease
         if lease is None:
             lease = engine.window
@@ -141,7 +139,7 @@ class Connection(asyncio.BufferedProtocol):
         """The connection is gone, whoever ended it: give everything back."""
         engine = self._engine
         engine.connections.discard(self)
-        engine.cells[CONNECTIONS] -= 1
+        engine.counters.connection_closed()
         engine.wheel.remove(self)
         self.due = 0
         machine, self._machine = self._machine, None
@@ -200,7 +198,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def write(self, data: bytes) -> None:
         """See ``Host.write``."""
-        self._engine.cells[BYTES_OUT] += len(data)
+        self._engine.counters.sent(len(data))
         if self._running:
             self._out.append(data)
         elif not self._transport.is_closing():
@@ -238,7 +236,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def refused(self, error: ProtocolError) -> None:
         """See ``Host.refused``."""
-        self._engine.cells[RESPONSES_1XX - 1 + error.status // 100] += 1
+        self._engine.counters.responded(error.status)
         log.info("refused a request from %s: %d, %s", self._client.name, error.status, escape(error.reason))
 
     # Inside

@@ -8,38 +8,43 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from asyncio import Task
 from collections.abc import Callable, Coroutine
 from contextvars import Context
-from typing import Any
+from typing import Any, Final
 
-if sys.version_info >= (3, 12):
+NAME: Final = "request"
+"""The name of the tasks. asyncio would number them, which costs more than it tells."""
 
-    def start_task(loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Run ``coroutine`` in a new task, the first step right now. Must not be called from within another task."""
-        return asyncio.Task(coroutine, loop=loop, eager_start=True)
+_EAGER: Final = sys.version_info >= (3, 12)
 
-else:
 
-    class _Catcher:
-        """Stands in for ``loop.call_soon`` while a task is constructed, and keeps what the task wanted to schedule."""
+class _Catcher:
+    """Stands in for ``loop.call_soon`` while a task is constructed, and keeps what the task wanted to schedule."""
 
-        __slots__ = ("context", "step")
-        step: Callable[[], None]
-        context: Context
+    __slots__ = ("context", "step")
 
-        def __call__(self, step: Callable[[], None], *, context: Context) -> None:
-            self.step = step
-            self.context = context
+    def __init__(self) -> None:
+        self.step: Callable[[], None]
+        self.context: Context
 
-    _catcher = _Catcher()
+    def __call__(self, step: Callable[[], None], *, context: Context) -> None:
+        self.step = step
+        self.context = context
 
-    def start_task(loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Run ``coroutine`` in a new task, the first step right now. Must not be called from within another task."""
-        shadow = loop.__dict__
-        shadow["call_soon"] = _catcher
-        try:
-            task = asyncio.Task(coroutine, loop=loop)
-        finally:
-            del shadow["call_soon"]
-        _catcher.context.run(_catcher.step)
-        return task
+
+_catcher = _Catcher()
+
+
+def start_task(loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, None]) -> Task[None]:
+    """Run ``coroutine`` in a new task, the first step right now. Must not be called from within another task."""
+    if _EAGER:
+        return Task(coroutine, loop=loop, name=NAME, eager_start=True)  # type: ignore[call-arg, unused-ignore]
+    shadow = loop.__dict__
+    shadow["call_soon"] = _catcher
+    try:
+        task = Task(coroutine, loop=loop, name=NAME)
+    finally:
+        del shadow["call_soon"]
+    _catcher.context.run(_catcher.step)
+    return task

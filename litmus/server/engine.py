@@ -9,6 +9,7 @@ from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
 
 from litmus.asgi import Application
+from litmus.memory.counters import Counters
 from litmus.memory.segment import Seat
 from litmus.memory.slab import Slab
 from litmus.protocols.machine import Deadline
@@ -39,7 +40,7 @@ class Engine:
         window: the slab buffer that every connection reads into. Reads are synchronous, so one serves all; what a
             machine does not consume at once moves to a lease of the connection's own.
         connections: those that are open.
-        exchanges: requests whose application is still running.
+        exchanges: those whose application is waiting for something.
         draining: take on nothing new.
         on_connections_changed: called after ``connections`` has grown or shrunk.
         date: the Date header line, renewed once a second.
@@ -60,7 +61,7 @@ class Engine:
         self.state: dict[str, Any] = {}
         self.seat = seat
         self.board = seat.scoreboard
-        self.cells = seat.scoreboard.cells
+        self.counters = Counters(seat.scoreboard)
         self.flight = seat.flight
         self.slab = slab
         window = slab.acquire(slab.largest)

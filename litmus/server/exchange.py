@@ -16,7 +16,6 @@ from typing import Any, Final
 from litmus.asgi import Message, Scope
 from litmus.log import escape
 from litmus.memory.flight import Phase, WireProtocol
-from litmus.memory.scoreboard import FLIGHT_OVERFLOW, IN_FLIGHT, REQUESTS_TOTAL, RESPONSES_1XX
 from litmus.protocols.machine import Stream
 from litmus.protocols.request import Request
 from litmus.server.awaitables import DONE, Ready
@@ -28,6 +27,10 @@ log = logging.getLogger("litmus.server")
 
 # How far the response is.
 _PENDING, _STARTED, _SENDING, _COMPLETE = range(4)
+
+# As plain numbers: looking up a member of an enumeration takes time.
+_RESPONDING, _FINISHING = int(Phase.RESPONDING), int(Phase.FINISHING)
+_HTTP1, _HTTP2 = int(WireProtocol.HTTP1), int(WireProtocol.HTTP2)
 
 _PLAIN: Final = [(b"content-type", b"text/plain; charset=utf-8")]
 
@@ -84,23 +87,21 @@ class Exchange:
         self._writers: list[asyncio.Future[None]] | None = None
         self._pushed_back: Message | None = None
         self._task: asyncio.Task[None] | None = None
-        cells = engine.cells
-        cells[REQUESTS_TOTAL] += 1
-        cells[IN_FLIGHT] += 1
+        engine.counters.request_begun()
         self._started_ns = time.monotonic_ns()
-        wire = WireProtocol.HTTP2 if request.version == "2" else WireProtocol.HTTP1
+        wire = _HTTP2 if request.version == "2" else _HTTP1
         self._entry = engine.flight.begin(self._started_ns, wire, request.method, client.raw_name, request.target)
         if self._entry < 0:
-            cells[FLIGHT_OVERFLOW] += 1
+            engine.counters.flight_overflow()
 
     def start(self) -> None:
         """Call the application. When this returns it has taken its first step and may be done."""
         self._stream.sink = self
         engine = self.engine
-        engine.exchanges.add(self)
         task = start_task(engine.loop, self._run(http_scope(self._client.template, self._request, engine.state)))
         if not task.done():
-            self._task = task  # a finished task must not be kept: it would keep its exchange, and so on
+            self._task = task
+            engine.exchanges.add(self)
 
     def cancel(self) -> str:
         """Cancel the application's task at the end of a drain. Returns the request in words, for the log."""
@@ -126,11 +127,12 @@ class Exchange:
                 self._fail(f"returned {state}", 500)
         finally:
             engine = self.engine
-            engine.exchanges.discard(self)
-            engine.cells[IN_FLIGHT] -= 1
+            engine.counters.request_ended()
             engine.flight.end(self._entry)
-            self._task = None
-            engine.left()
+            if self._task is not None:
+                self._task = None
+                engine.exchanges.discard(self)
+                engine.left()
 
     # What the application calls
 
@@ -247,16 +249,16 @@ class Exchange:
         self._status = status
         self._size = len(body)
         self._response = _SENDING
-        self.engine.cells[RESPONSES_1XX - 1 + min(status // 100, 5)] += 1
+        self.engine.counters.responded(status)
         if end:
             self._complete()
         else:
-            self.engine.flight.phase(self._entry, Phase.RESPONDING)
+            self.engine.flight.phase(self._entry, _RESPONDING)
 
     def _complete(self) -> None:
         self._response = _COMPLETE
         self._record()
-        self.engine.flight.phase(self._entry, Phase.FINISHING)
+        self.engine.flight.phase(self._entry, _FINISHING)
         if self._waiters:
             self._deliver()
 

@@ -34,6 +34,13 @@ class Client:
             "scheme": scheme,
             "root_path": root_path,
             "extensions": {},
+            # Set for each request; named here so that a copy has its final size.
+            "method": "",
+            "path": "",
+            "raw_path": b"",
+            "query_string": b"",
+            "headers": (),
+            "state": {},
         }
 
 

@@ -7,7 +7,7 @@ import logging
 import resource
 import socket
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, cast
 
 from litmus.server.connection import Connection
 from litmus.server.engine import DRAIN_SECONDS, Engine
@@ -89,8 +89,8 @@ class Acceptor:
             while (accepted := _accept(listener.socket)) is not None:
                 await self._engine.loop.connect_accepted_socket(self._connection, accepted)
 
-    def _connection(self) -> Connection:
-        return Connection(self._engine)
+    def _connection(self) -> asyncio.BufferedProtocol:
+        return cast(asyncio.BufferedProtocol, Connection(self._engine))
 
     def _changed(self) -> None:
         """The number of open connections has changed."""

@@ -39,6 +39,9 @@ EXIT_BOOT_FAILED: Final = 3
 CANCEL_SECONDS: Final = 1.0
 """How long cancelled requests may take to clean up at the end of a drain."""
 
+SHUTDOWN_SECONDS: Final = 2.0
+"""How long the application's lifespan shutdown may take at least, however long the drain before it took."""
+
 _HANDLED = (
     signal.SIGINT,
     signal.SIGTERM,
@@ -167,8 +170,9 @@ class Worker:
         self._seat.scoreboard.state = State.READY
         await self._tell(Ready())
         order = await self._order
+        end = loop.time() + order.timeout
         cut = await self._drain(engine, acceptor, order)
-        await lifespan.shutdown(order.timeout)
+        await lifespan.shutdown(max(end - loop.time(), SHUTDOWN_SECONDS))
         await self._tell(Drained(cut))
         engine.close()
 
@@ -182,6 +186,8 @@ class Worker:
             async with asyncio.timeout(order.timeout):
                 if order.sweep:
                     await acceptor.sweep()
+                    for listener in self._boot.listeners:
+                        listener.socket.close()  # from here on a client is refused, not left hanging
                 await engine.idle()
         except TimeoutError:
             cut = [exchange.cancel() for exchange in list(engine.exchanges)]

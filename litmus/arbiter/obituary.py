@@ -1,0 +1,86 @@
+"""What is said about a worker that is gone: how it died, and which requests were on board."""
+
+import logging
+import os
+import signal
+import time
+
+from litmus import log
+from litmus.arbiter.slots import Death, Worker, WorkerState
+from litmus.memory.flight import PHASE_TEXT, Flight
+from litmus.memory.segment import Seat
+
+FLIGHTS_SHOWN = 20
+
+_logger = logging.getLogger("litmus")
+
+_HINTS = {
+    signal.SIGKILL: "perhaps by the kernel's out-of-memory killer: see dmesg",
+    signal.SIGSEGV: "a crash in native code",
+    signal.SIGBUS: "a crash in native code, or no memory left for the arena",
+    signal.SIGABRT: "native code gave up",
+}
+
+
+def examine(worker: Worker, status: os.waitid_result, seat: Seat) -> Death:
+    """Put together what is known of a worker that was just reaped, before its seat is blanked.
+
+    Whatever it did to its pages: what can't be read is left out.
+    """
+    told = worker.state in (WorkerState.DRAINING, WorkerState.STOPPING)
+    regular = told and status.si_code == os.CLD_EXITED and status.si_status == 0
+    last_error, on_board, total = "", [], 0
+    if not regular:
+        try:
+            last_error = log.escape(seat.scoreboard.last_error)
+            flights = seat.flight.entries()
+            on_board = [_describe(flight) for flight in flights[:FLIGHTS_SHOWN]]
+            total = len(flights)
+        except Exception:
+            _logger.warning("%s left pages that can't be read", worker, exc_info=True)
+    return Death(_how(worker, status), regular, worker.served, worker.boot_failed, last_error, on_board, total)
+
+
+def publish(worker: Worker, death: Death, then: str = "") -> None:
+    """Log a death: one line if it was in order, else all that is known. ``then``: what the arbiter does about it."""
+    if death.regular:
+        _logger.info("%s [gen %d] has left after %.1f s", worker, worker.generation, worker.uptime)
+        return
+    lines = [f"{worker} [gen {worker.generation}] {death.how} after {worker.uptime:.1f} s"]
+    if death.boot_failed:
+        lines[0] += f": it failed to boot: {death.reason}"
+    elif death.last_error:
+        lines[0] += f"; its last error: {death.last_error}"
+    if then:
+        lines[0] += f"; {then}"
+    if death.traceback:
+        lines.append(death.traceback)
+    if death.on_board:
+        lines.append(f"on board: {death.on_board_total} request{'' if death.on_board_total == 1 else 's'}")
+        lines += death.on_board
+        if death.on_board_total > len(death.on_board):
+            lines.append(f"… and {death.on_board_total - len(death.on_board)} more")
+    _logger.error("%s", "\n".join(lines))
+
+
+def _how(worker: Worker, status: os.waitid_result) -> str:
+    if status.si_code == os.CLD_EXITED:
+        how = f"exited with code {status.si_status}"
+        return how if status.si_status or worker.is_leaving else f"{how}, although nobody told it to"
+    try:
+        number = signal.Signals(status.si_status)
+    except ValueError:
+        return f"was killed by signal {status.si_status}"  # a real-time signal
+    how = f"was killed by {number.name}"
+    if worker.verdict:
+        return f"{how}, sent by the arbiter because {worker.verdict}"
+    hint = _HINTS.get(number)
+    return f"{how} ({hint})" if hint else how
+
+
+def _describe(flight: Flight) -> str:
+    seconds = max(0, time.monotonic_ns() - flight.started_ns) / 1e9
+    method, path, peer = log.escape(flight.method), log.escape(flight.path), log.escape(flight.peer)
+    return (
+        f"{method} {path} from {peer}, for {seconds:.1f} s: {PHASE_TEXT.get(flight.phase, flight.phase.name.lower())}"
+    )

@@ -1,0 +1,154 @@
+"""What litmusctl prints for people: the server's answers as aligned text.
+
+The answers come from a server that may be older or newer than this program, so nothing is taken for granted in them:
+what is missing shows as a dash.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from litmus.cli.terminal import Terminal, duration, number, safe, size
+
+_NONE = "-"
+_STATE_STYLES = {"ready": "green", "booting": "yellow", "draining": "yellow", "stopped": "red"}
+_STALLED_MS = 1000
+
+_STATUS_HEAD = (">SLOT", ">PID", ">GEN", "STATE", ">UP")
+_WORKER_HEAD = (
+    ">SLOT", ">PID", ">GEN", "STATE", ">UP", ">TICK", ">CONNECTIONS", ">REQUESTS", ">IN FLIGHT", ">MEMORY", ">CPU",
+)  # fmt: skip
+_SLAB_HEAD = (">SLAB", ">IN USE", ">OF", ">ACQUIRED", ">FAILED")
+
+
+class Rate:
+    """Requests per second, from one report to the next."""
+
+    def __init__(self) -> None:
+        self._last: tuple[int, float] | None = None
+
+    def of(self, report: Mapping[str, Any], now: float) -> float | None:
+        """Return the rate since the report before (None at the first one); ``now`` is its time in seconds."""
+        count = report.get("totals", {}).get("requests", 0)
+        last, self._last = self._last, (count, now)
+        if last is None or now <= last[1] or count < last[0]:
+            return None
+        return float((count - last[0]) / (now - last[1]))
+
+
+def print_status(terminal: Terminal, status: Mapping[str, Any]) -> None:
+    """Print the summary: a line for each thing the server says about itself, and a table of the workers."""
+    terminal.print_fields((_label(name), _value(name, value)) for name, value in status.items() if name != "workers")
+    if workers := status.get("workers"):
+        terminal.print()
+        terminal.print_table(_STATUS_HEAD, [_status_row(terminal, worker) for worker in workers])
+
+
+def _status_row(terminal: Terminal, worker: Mapping[str, Any]) -> Sequence[str]:
+    return (
+        str(worker.get("slot", _NONE)),
+        str(worker.get("pid", _NONE)),
+        str(worker.get("generation", _NONE)),
+        _state(terminal, worker),
+        _with(duration, worker.get("uptime_s")),
+    )
+
+
+def print_result(terminal: Terminal, done: str, result: Mapping[str, Any]) -> None:
+    """Print, in one line, what came of an operation."""
+    details = ", ".join(f"{_label(name)} {_value(name, value)}" for name, value in result.items())
+    terminal.print(f"{terminal.paint(done, 'green')}{': ' if details else ''}{details}")
+
+
+def print_stats(terminal: Terminal, stats: Mapping[str, Any], rate: float | None = None) -> None:
+    """Print arbiter, totals, workers and slab classes; ``rate`` is requests per second, if known."""
+    arbiter, totals, workers = stats.get("arbiter", {}), stats.get("totals", {}), stats.get("workers", [])
+    compiled = "compiled" if arbiter.get("compiled") else "pure"
+    terminal.print(
+        f"{terminal.paint('litmusd ' + safe(str(arbiter.get('version', '?'))), 'bold')} ({compiled})"
+        f"  pid {arbiter.get('pid', _NONE)}  up {_with(duration, arbiter.get('uptime_s'))}"
+        f"  generation {arbiter.get('generation', _NONE)}"
+    )
+    answers = "  ".join(f"{name} {number(count)}" for name, count in totals.get("responses_by_class", {}).items())
+    requests = _with(number, totals.get("requests"))
+    if rate is not None:
+        requests += terminal.paint(f"  {number(rate)}/s", "cyan")
+    terminal.print_fields(
+        [
+            ("requests", f"{requests}  {terminal.paint(answers, 'dim')}"),
+            ("connections", _with(number, totals.get("connections"))),
+            ("bytes", f"{_with(size, totals.get('bytes_in'))} in, {_with(size, totals.get('bytes_out'))} out"),
+        ]
+    )
+    terminal.print()
+    terminal.print_table(_WORKER_HEAD, [_worker_row(terminal, worker) for worker in workers])
+    if slabs := _slab_rows(terminal, workers):
+        terminal.print()
+        terminal.print_table(_SLAB_HEAD, slabs)
+
+
+def _worker_row(terminal: Terminal, worker: Mapping[str, Any]) -> Sequence[str]:
+    tick = worker.get("tick_age_ms")
+    tick_text = _with(duration, tick / 1000 if tick is not None else None)
+    stalled = tick is not None and tick > _STALLED_MS
+    return (
+        str(worker.get("slot", _NONE)),
+        str(worker.get("pid", _NONE)),
+        str(worker.get("generation", _NONE)),
+        _state(terminal, worker),
+        _with(duration, worker.get("uptime_s")),
+        terminal.paint(tick_text, "red") if stalled else tick_text,
+        _with(number, worker.get("connections")),
+        _with(number, worker.get("requests")),
+        _with(number, worker.get("in_flight")),
+        _with(size, worker.get("rss_bytes")),
+        _with(duration, worker.get("cpu_s")),
+    )
+
+
+def _state(terminal: Terminal, worker: Mapping[str, Any]) -> str:
+    state = safe(str(worker.get("state", _NONE)))
+    return terminal.paint(state, _STATE_STYLES.get(state, "dim"))
+
+
+def _slab_rows(terminal: Terminal, workers: Sequence[Mapping[str, Any]]) -> list[Sequence[str]]:
+    """The slab classes, all workers taken together."""
+    classes: dict[int, Counter[str]] = {}
+    for worker in workers:
+        for slab in worker.get("slab", []):
+            classes.setdefault(slab["size"], Counter()).update(slab)
+    return [
+        (
+            size(slab_size),
+            number(counts["in_use"]),
+            number(counts["total"]),
+            number(counts["acquired"]),
+            terminal.paint(number(counts["failed"]), "red") if counts["failed"] else "0",
+        )
+        for slab_size, counts in sorted(classes.items())
+    ]
+
+
+def _with(spell: Any, value: float | None) -> str:
+    return _NONE if value is None else str(spell(value))
+
+
+def _label(name: str) -> str:
+    return safe(name).removesuffix("_s").removesuffix("_bytes").replace("_", " ")
+
+
+def _value(name: str, value: Any) -> str:
+    """A value the way its name asks for: ``…_s`` are seconds, ``…_bytes`` bytes."""
+    if value is None or value == "" or value == []:
+        return _NONE
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int | float) and name.endswith("_s"):
+        return duration(value)
+    if isinstance(value, int | float) and name.endswith("_bytes"):
+        return size(value)
+    if isinstance(value, Mapping):
+        return ", ".join(f"{_label(str(key))} {_value(str(key), item)}" for key, item in value.items())
+    if isinstance(value, list):
+        return "\n".join(_value(name, item) for item in value)
+    return safe(str(value))

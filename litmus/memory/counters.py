@@ -1,0 +1,60 @@
+"""The writing side of a scoreboard: what a worker counts on its hot path."""
+
+from __future__ import annotations
+
+from litmus.memory import scoreboard
+from litmus.memory.scoreboard import Scoreboard
+
+# The cells as plain numbers, for the code below.
+_REQUESTS_TOTAL, _IN_FLIGHT = int(scoreboard.REQUESTS_TOTAL), int(scoreboard.IN_FLIGHT)
+_CONNECTIONS_TOTAL, _CONNECTIONS = int(scoreboard.CONNECTIONS_TOTAL), int(scoreboard.CONNECTIONS)
+_RESPONSES = int(scoreboard.RESPONSES_1XX) - 1
+_BYTES_IN, _BYTES_OUT = int(scoreboard.BYTES_IN), int(scoreboard.BYTES_OUT)
+_FLIGHT_OVERFLOW = int(scoreboard.FLIGHT_OVERFLOW)
+
+
+class Counters:
+    """Counts onto a scoreboard page, at once: the page is right even if the worker is stuck or dies.
+
+    Args:
+        board: the worker's own page.
+    """
+
+    __slots__ = ("_cells",)
+
+    def __init__(self, board: Scoreboard) -> None:
+        self._cells = board.cells
+
+    def connection_opened(self) -> None:
+        """A connection was accepted."""
+        self._cells[_CONNECTIONS_TOTAL] += 1
+        self._cells[_CONNECTIONS] += 1
+
+    def connection_closed(self) -> None:
+        """A connection is gone."""
+        self._cells[_CONNECTIONS] -= 1
+
+    def request_begun(self) -> None:
+        """A request's head has arrived."""
+        self._cells[_REQUESTS_TOTAL] += 1
+        self._cells[_IN_FLIGHT] += 1
+
+    def request_ended(self) -> None:
+        """The application has left a request."""
+        self._cells[_IN_FLIGHT] -= 1
+
+    def flight_overflow(self) -> None:
+        """A request found no room in the flight recorder."""
+        self._cells[_FLIGHT_OVERFLOW] += 1
+
+    def responded(self, status: int) -> None:
+        """A response with this status was begun."""
+        self._cells[_RESPONSES + min(status // 100, 5)] += 1
+
+    def received(self, size: int) -> None:
+        """Bytes came from a client."""
+        self._cells[_BYTES_IN] += size
+
+    def sent(self, size: int) -> None:
+        """Bytes go to a client."""
+        self._cells[_BYTES_OUT] += size

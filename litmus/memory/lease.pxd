@@ -1,0 +1,13 @@
+cdef class Lease:
+    cdef readonly object view
+    cdef readonly Py_ssize_t size
+    cdef readonly int size_class
+    cdef public Py_ssize_t start
+    cdef public Py_ssize_t end
+    cdef public bint held
+
+    cpdef Py_ssize_t unread_size(self)
+    cpdef object room(self)
+    cpdef object unread(self)
+    cpdef bytes take(self, Py_ssize_t size)
+    cpdef void compact(self)

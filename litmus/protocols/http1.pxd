@@ -1,0 +1,49 @@
+from litmus.memory.lease cimport Lease
+from litmus.protocols.request cimport HeadParser, Request
+from litmus.protocols.response cimport Head, bodiless, chunk
+
+
+cdef tuple _NEXT
+cdef tuple _DEADLINE
+cdef int _IDLE, _HEAD, _BODY, _RESPONSE, _DISCARD, _LINGER, _CLOSED
+cdef int _PARTIAL, _REQUEST, _REQUEST_WITH_BODY, _BODY_END, _RESPONSE_END, _RESPONSE_CLOSE, _RESPONSE_LINGER
+cdef int _BREACH, _CUT
+cdef int _NOT_STARTED, _LENGTH, _CHUNKED, _UNTIL_CLOSE, _NO_CONTENT, _COMPLETE
+
+
+cdef class Http1:
+    cdef object _host
+    cdef HeadParser _parser
+    cdef object _decoder
+    cdef Py_ssize_t _discarded
+    cdef bint _draining
+    cdef int _framing
+    cdef bint _half_closed
+    cdef bytes _method
+    cdef bint _must_continue
+    cdef bint _persistent
+    cdef long long _remaining
+    cdef Py_ssize_t _scanned
+    cdef str _version
+    cdef readonly bint blocked
+    cdef readonly bint body_complete
+    cdef readonly bint hungry
+    cdef public Lease lease
+    cdef public object sink
+    cdef readonly int state
+
+    cpdef received(self, Lease lease)
+    cpdef bytes read_body(self)
+    cpdef respond(self, int status, headers, bytes body, bint end)
+    cpdef send_body(self, bytes data, bint end)
+    cdef bint _step(self, Lease lease) except -1
+    cdef _no_more_bytes(self)
+    cdef bint _unread(self) except -1
+    cdef _move(self, int event)
+    cdef bint _read_head(self, Lease lease) except -1
+    cdef bint _discard(self, Lease lease) except -1
+    cdef _finish(self)
+    cdef bint _worth_discarding(self) except -1
+    cdef _breach(self, error)
+    cdef _cut(self)
+    cdef _detach(self)

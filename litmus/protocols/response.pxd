@@ -1,0 +1,16 @@
+cdef class Head:
+    cdef readonly int status
+    cdef public long long length
+    cdef readonly bint close
+    cdef bint _has_date
+    cdef list _lines
+
+    cpdef add(self, bytes line)
+    cpdef bytes encode(self, bytes date)
+    cdef _notice(self, int kind, bytes value)
+
+
+cpdef bint bodiless(int status, bytes method)
+cpdef bytes chunk(bytes data)
+cdef int _classify(name) except -1
+cdef bytes _status_line(int status)

@@ -1,0 +1,6 @@
+cdef class Ready:
+    cdef object _value
+
+
+cdef class Done:
+    pass

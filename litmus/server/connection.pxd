@@ -1,0 +1,42 @@
+from litmus.memory.lease cimport Lease
+from litmus.server.engine cimport Engine
+from litmus.server.exchange cimport Exchange
+from litmus.server.scope cimport Client
+
+
+cdef class Connection:
+    cdef Client _client
+    cdef int _deadline
+    cdef bint _end_output
+    cdef Engine _engine
+    cdef Lease _lease
+    cdef object _machine
+    cdef list _out
+    cdef bint _paused
+    cdef bint _running
+    cdef bint _served
+    cdef object _transport
+    cdef object _unsent
+    cdef bint _waiting
+    cdef bint _wake_scheduled
+    cdef public long long due
+    cdef public long long spoke
+
+    cpdef get_buffer(self, sizehint)
+    cpdef buffer_updated(self, Py_ssize_t nbytes)
+    cpdef request(self, request, stream)
+    cpdef write(self, bytes data)
+    cpdef consumed(self)
+    cpdef wake(self)
+    cdef _run(self, Lease lease)
+    cdef bint _hand_over(self, successor) except -1
+    cdef _flush(self)
+    cdef _arm(self)
+    cdef _keep(self, Lease lease)
+    cdef Lease _leave_window(self, Lease window)
+    cdef _move_to(self, Lease larger, Lease lease)
+    cdef Lease _hold(self, Lease lease)
+    cdef _wait_for_lease(self)
+    cdef _drop_lease(self)
+    cdef _pause_reading(self)
+    cdef _resume_reading(self)

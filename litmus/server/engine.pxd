@@ -1,0 +1,32 @@
+from litmus.memory.counters cimport Counters
+from litmus.memory.flight cimport FlightTable
+from litmus.memory.lease cimport Lease
+from litmus.memory.slab cimport Slab
+from litmus.protocols.request cimport HeadParser
+from litmus.server.deadlines cimport Wheel
+
+
+cdef class Engine:
+    cdef readonly object settings
+    cdef readonly object loop
+    cdef readonly object application
+    cdef public dict state
+    cdef readonly object seat
+    cdef readonly object board
+    cdef readonly Counters counters
+    cdef readonly FlightTable flight
+    cdef readonly Slab slab
+    cdef public Lease window
+    cdef readonly HeadParser parser
+    cdef readonly Wheel wheel
+    cdef readonly object access
+    cdef readonly set connections
+    cdef readonly set exchanges
+    cdef readonly bint draining
+    cdef public object on_connections_changed
+    cdef object _idle
+    cdef readonly list deadlines
+    cdef readonly bytes date
+    cdef long long _second
+
+    cpdef left(self)

@@ -1,0 +1,38 @@
+from litmus.protocols.request cimport Request
+from litmus.server.eager cimport start_task
+from litmus.server.engine cimport Engine
+from litmus.server.scope cimport Client, http_scope
+
+
+cdef int _PENDING, _STARTED, _SENDING, _COMPLETE
+cdef int _RESPONDING, _FINISHING, _HTTP1, _HTTP2
+
+
+cdef class Exchange:
+    cdef readonly Engine engine
+    cdef bint _body_seen
+    cdef Client _client
+    cdef bint _disconnected
+    cdef Py_ssize_t _entry
+    cdef object _headers
+    cdef bint _logged
+    cdef bint _peer_finished
+    cdef object _pushed_back
+    cdef Request _request
+    cdef int _response
+    cdef long long _size
+    cdef object _started_ns
+    cdef object _status
+    cdef object _stream
+    cdef object _task
+    cdef object _waiters
+    cdef object _writers
+
+    cpdef start(self)
+    cpdef receive(self)
+    cpdef send(self, message)
+    cdef _next_message(self)
+    cdef _deliver(self)
+    cdef _respond(self, status, headers, bytes body, bint end)
+    cdef _complete(self)
+    cdef _record(self)

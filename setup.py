@@ -1,0 +1,35 @@
+"""Compiles the hot modules: those with a ``.pxd`` beside them. Everything else about the build is in pyproject.toml.
+
+The ``.py`` is the only source: the ``.pxd`` only gives types to it. Without Cython or a C compiler the build goes on, and
+the interpreted modules do the same work.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from setuptools import Extension, setup
+
+PACKAGE = Path(__file__).parent / "litmus"
+
+
+def extensions() -> list[Extension]:
+    """One optional extension for each module with types."""
+    try:
+        from Cython.Build import cythonize
+    except ImportError:
+        return []
+    typed = [path.relative_to(PACKAGE.parent).with_suffix("") for path in sorted(PACKAGE.rglob("*.pxd"))]
+    modules = [
+        Extension(".".join(path.parts), [str(path.with_suffix(".py"))], optional=True)
+        for path in typed
+        if path.name != "__init__"
+    ]
+    return cythonize(
+        modules,
+        build_dir="build/cython",
+        compiler_directives={"language_level": 3, "annotation_typing": False, "embedsignature": False},
+    )
+
+
+setup(ext_modules=extensions())

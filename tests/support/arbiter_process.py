@@ -1,0 +1,34 @@
+"""An arbiter with fake workers, as a program: ``python -m support.arbiter_process litmus.toml '{"settle": 0.1}'``."""
+
+import ctypes
+import functools
+import json
+import os
+import sys
+from pathlib import Path
+
+from support import fake_worker
+
+from litmus.arbiter.arbiter import Arbiter
+from litmus.arbiter.errors import StartupError
+from litmus.arbiter.slots import Timings
+from litmus.settings import load
+
+PR_SET_CHILD_SUBREAPER = 36
+
+
+def main() -> int:
+    read = functools.partial(load, Path(sys.argv[1]), environ={})
+    if os.environ.get("LISTEN_FDS"):
+        os.environ["LISTEN_PID"] = str(os.getpid())
+    if os.environ.get("SUBREAPER"):
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # as if this were process 1
+    try:
+        return Arbiter(read(), read, worker_main=fake_worker.main, timings=Timings(**json.loads(sys.argv[2]))).run()
+    except StartupError as error:
+        sys.stderr.write(f"StartupError: {error}\n")
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
