@@ -43,13 +43,15 @@ class Seat:
 
     Attributes:
         index: its number.
-        scoreboard, flight: views on its pages.
+        memory: its pages, scoreboard first.
+        scoreboard, flight: views on them.
     """
 
-    __slots__ = ("flight", "index", "scoreboard")
+    __slots__ = ("flight", "index", "memory", "scoreboard")
 
     def __init__(self, index: int, memory: memoryview) -> None:
         self.index = index
+        self.memory = memory
         self.scoreboard = Scoreboard(memory[:PAGE])
         self.flight = FlightTable(memory[PAGE:])
 

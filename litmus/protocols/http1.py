@@ -102,6 +102,9 @@ DEADLINES: Final = {
 }
 _DEADLINE: Final = tuple(DEADLINES[state] for state in State)
 
+JOIN_LIMIT: Final = 16 << 10
+"""Bytes of content that are cheaper to copy behind the head than to write on their own."""
+
 # How the response's body is framed.
 _NOT_STARTED, _LENGTH, _CHUNKED, _UNTIL_CLOSE, _NO_CONTENT, _COMPLETE = range(6)
 
@@ -270,16 +273,18 @@ class Http1:
             head.add(b"connection: close\r\n")
         elif self._version == "1.0":
             head.add(b"connection: keep-alive\r\n")
-        out = head.encode(self._host.date)
-        self._framing = framing
-        self._remaining = head.length
+        content = body
         if framing == _CHUNKED:
-            if body:
-                out += chunk(body)
-        elif framing != _NO_CONTENT:
-            self._remaining -= len(body)
-            out += body
-        self._host.write(out)
+            content = chunk(body) if body else b""
+        elif framing == _NO_CONTENT:
+            content = b""
+        if len(content) < JOIN_LIMIT:
+            self._host.write(head.encode(self._host.date, content))
+        else:
+            self._host.write(head.encode(self._host.date, b""))
+            self._host.write(content)
+        self._framing = framing
+        self._remaining = head.length - len(content)
         if end:
             self._finish()
 

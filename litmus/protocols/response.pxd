@@ -6,7 +6,7 @@ cdef class Head:
     cdef list _lines
 
     cpdef add(self, bytes line)
-    cpdef bytes encode(self, bytes date)
+    cpdef bytes encode(self, bytes date, bytes body)
     cdef _notice(self, int kind, bytes value)
 
 

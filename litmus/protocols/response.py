@@ -48,15 +48,19 @@ class Head:
         """Append a header line of the server's own, CRLF included."""
         self._lines.append(line)
 
-    def encode(self, date: bytes) -> bytes:
-        """The head on the wire, blank line included. Raises ResponseError when a field would break out of its line."""
+    def encode(self, date: bytes, body: bytes) -> bytes:
+        """The head on the wire, blank line included, and ``body`` behind it.
+
+        Raises ResponseError when a field would break out of its line.
+        """
         lines = self._lines
         if not self._has_date:
             lines.append(date)
         head = b"".join(lines)
-        if head.count(b"\n") != len(lines) or head.count(b"\r") != len(lines) or b"\0" in head:
+        number = len(lines)
+        if head.count(b"\n") != number or head.count(b"\r") != number or head.find(b"\0") >= 0:
             raise ResponseError("a response header contains CR, LF or NUL")
-        return head + b"\r\n"
+        return b"".join((head, b"\r\n", body))
 
     def _notice(self, kind: int, value: bytes) -> None:
         if kind == _LENGTH:
@@ -81,7 +85,7 @@ def error_response(status: int, reason: str, date: bytes) -> bytes:
     body = f"{status} {_phrase(status)}: {reason}\n".encode("ascii", "backslashreplace")
     head = Head(status, [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"%d" % len(body))])
     head.add(b"connection: close\r\n")
-    return head.encode(date) + body
+    return head.encode(date, body)
 
 
 def chunk(data: bytes) -> bytes:

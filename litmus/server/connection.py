@@ -287,7 +287,10 @@ class Connection:
         out, self._out = self._out, []
         transport = self._transport
         if out and not transport.is_closing():
-            transport.write(out[0] if len(out) == 1 else b"".join(out))
+            if len(out) == 1:
+                transport.write(out[0])
+            else:
+                transport.writelines(out)
         if self._end_output and not transport.is_closing():
             self._end_output = False
             transport.write_eof()

@@ -52,7 +52,7 @@ def http_scope(template: Scope, request: Request, state: dict[str, Any]) -> Scop
     """
     raw_path, _, query = _origin_form(request.target).partition(b"?")
     root_path = template["root_path"]
-    if b"%" in raw_path or not raw_path.isascii():
+    if raw_path.find(b"%") >= 0 or not raw_path.isascii():
         path = unquote_to_bytes(raw_path).decode("utf-8", "replace")
     else:
         path = raw_path.decode("ascii")

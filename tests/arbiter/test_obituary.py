@@ -12,6 +12,7 @@ from litmus.arbiter import obituary
 from litmus.arbiter.slots import Backoff, Death, Slot, Timings, Worker, WorkerState
 from litmus.control.messages import BootFailed
 from litmus.memory.flight import WireProtocol
+from litmus.memory.scoreboard import PAGE
 from litmus.memory.segment import Segment
 
 
@@ -106,7 +107,7 @@ def test_a_failed_boot_with_its_traceback(dead: Dead, caplog: pytest.LogCaptureF
 
 
 def test_pages_that_make_no_sense(dead: Dead, caplog: pytest.LogCaptureFixture) -> None:
-    dead.seat.flight._table[:] = b"\xee" * len(dead.seat.flight._table)
+    dead.seat.memory[PAGE:] = b"\xee" * (len(dead.seat.memory) - PAGE)
     death = dead.killed(signal.SIGKILL)
     assert death.how.startswith("was killed by SIGKILL")
     obituary.publish(dead.worker, death)
