@@ -8,8 +8,10 @@
 # with `chdir = "/app"` and `bind = ":8000"` in the litmus.toml (docker/litmus.toml is the one used here).
 
 FROM python:3.13-slim AS build
+# The hot modules are compiled here; the image that serves needs no compiler.
+RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml setup.py README.md LICENSE ./
 COPY litmus ./litmus
 RUN pip wheel --no-cache-dir --no-deps --wheel-dir /wheels .
 
