@@ -6,11 +6,14 @@ the interpreted modules do the same work.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from setuptools import Extension, setup
 
 PACKAGE = Path(__file__).parent / "litmus"
+
+FLAGS = ["-O2", "-g0"]  # what -O3 and debugging symbols add is time to compile
 
 
 def extensions() -> list[Extension]:
@@ -21,15 +24,16 @@ def extensions() -> list[Extension]:
         return []
     typed = [path.relative_to(PACKAGE.parent).with_suffix("") for path in sorted(PACKAGE.rglob("*.pxd"))]
     modules = [
-        Extension(".".join(path.parts), [str(path.with_suffix(".py"))], optional=True)
+        Extension(".".join(path.parts), [str(path.with_suffix(".py"))], optional=True, extra_compile_args=FLAGS)
         for path in typed
         if path.name != "__init__"
     ]
     return cythonize(
         modules,
         build_dir="build/cython",
+        nthreads=os.cpu_count() or 1,
         compiler_directives={"language_level": 3, "annotation_typing": False, "embedsignature": False},
     )
 
 
-setup(ext_modules=extensions())
+setup(ext_modules=extensions(), options={"build_ext": {"parallel": os.cpu_count()}})
