@@ -12,6 +12,8 @@ cdef class Slab:
     cdef readonly Py_ssize_t available
     cdef readonly list classes
     cdef object _board
+    cdef object _memory
+    cdef bint _serving
     cdef object _waiters
 
     cpdef Lease acquire(self, Py_ssize_t size)

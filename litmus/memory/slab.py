@@ -23,8 +23,8 @@ CLASS_SHARES = (1, 2, 3, 10)
 class Waiter(Protocol):
     """Who waits for a buffer."""
 
-    def lease_available(self) -> None:
-        """A buffer came back and the slab has something to give: ask again."""
+    def lease_available(self) -> bool:
+        """A buffer came back: ask again. Returns whether that was enough; if not, the waiter keeps its place."""
 
 
 class SizeClass:
@@ -58,15 +58,17 @@ class Slab:
 
     MINIMUM = 1 << 20
 
-    __slots__ = ("_board", "_waiters", "available", "classes")
+    __slots__ = ("_board", "_memory", "_serving", "_waiters", "available", "classes")
 
     def __init__(self, arena: memoryview, scoreboard: Scoreboard) -> None:
         if len(arena) < self.MINIMUM:
             raise ValueError(f"an arena of {len(arena)} bytes is too small: at least {self.MINIMUM} are needed")
+        self._memory = arena.obj
         self.classes = _cut(arena)
         self.available = self.largest
         self._board = scoreboard
         self._waiters: deque[Waiter] = deque()
+        self._serving = False
         for each in self.classes:
             scoreboard.describe_class(each.index, each.size, each.total)
 
@@ -102,23 +104,34 @@ class Slab:
         if not lease.held:
             raise LeaseError("this lease was released already")
         each = self.classes[lease.size_class]
-        if lease.size != each.size:
+        if lease.size != each.size or lease.view.obj is not self._memory:
             raise LeaseError("this lease is from another slab")
         lease.held = False
         each.free.append(lease)
         self._board.class_released(each.index)
         if each.size > self.available:
             self.available = each.size
-        if self._waiters:
-            self._waiters.popleft().lease_available()
+        if self._waiters and not self._serving:
+            self._serve()
 
     def wait(self, waiter: Waiter) -> None:
-        """Queue up for a buffer; first come, first served. Each release serves one waiter."""
+        """Queue up for a buffer. First come, first served, but who can't use what there is blocks nobody."""
         self._waiters.append(waiter)
 
     def forget(self, waiter: Waiter) -> None:
         """Leave the queue."""
         self._waiters.remove(waiter)
+
+    def _serve(self) -> None:
+        """Offer what is free to those who wait, in order. A waiter may release a buffer while it takes another."""
+        self._serving = True
+        queue, self._waiters = self._waiters, deque()
+        while queue and self.available:
+            waiter = queue.popleft()
+            if not waiter.lease_available():
+                self._waiters.append(waiter)
+        self._waiters.extend(queue)
+        self._serving = False
 
     def _largest_free(self) -> int:
         return max((each.size for each in self.classes if each.free), default=0)

@@ -34,10 +34,10 @@ cdef class Http1:
 
     cpdef received(self, Lease lease)
     cpdef bytes read_body(self)
-    cpdef respond(self, int status, headers, bytes body, bint end)
-    cpdef send_body(self, bytes data, bint end)
+    cpdef Py_ssize_t respond(self, int status, headers, bytes body, bint end) except -1
+    cpdef Py_ssize_t send_body(self, bytes data, bint end) except -1
     cdef bint _step(self, Lease lease) except -1
-    cdef _no_more_bytes(self)
+    cdef bint _starved(self) except -1
     cdef bint _unread(self) except -1
     cdef _move(self, int event)
     cdef bint _read_head(self, Lease lease) except -1

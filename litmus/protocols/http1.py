@@ -48,7 +48,7 @@ class Event(IntEnum):
     BODY_END = 3  # the last byte of the request's body was consumed
     RESPONSE_END = 4  # the last byte of the response was sent, the connection persists
     RESPONSE_CLOSE = 5  # the last byte of the response was sent, nothing unread may remain
-    RESPONSE_LINGER = 6  # the last byte of the response was sent, the peer may still be sending
+    RESPONSE_LINGER = 6  # the same, and the peer may still be sending what nobody wants
     BREACH = 7  # the peer broke the protocol
     CUT = 8  # nothing more can be sent or received in good order
 
@@ -68,6 +68,7 @@ TRANSITIONS: Final[dict[tuple[State, Event], State]] = {
     (_S.RESPONSE, _E.RESPONSE_CLOSE): _S.CLOSED,
     (_S.RESPONSE, _E.RESPONSE_LINGER): _S.LINGER,
     (_S.BODY, _E.RESPONSE_LINGER): _S.LINGER,
+    (_S.DISCARD, _E.RESPONSE_LINGER): _S.LINGER,  # there is more left to drop than the connection is worth
     (_S.IDLE, _E.BREACH): _S.LINGER,
     (_S.HEAD, _E.BREACH): _S.LINGER,
     (_S.BODY, _E.BREACH): _S.LINGER,
@@ -177,18 +178,16 @@ class Http1:
         except ProtocolError as error:
             self._breach(error)
             lease.start = lease.end
-        if self.state == _IDLE and not self._persistent:
+        if (self.state == _IDLE and not self._persistent) or (self._half_closed and self._starved()):
             self._cut()
-        elif self._half_closed and self.state not in (_RESPONSE, _CLOSED):
-            self._no_more_bytes()
         return self if self.state != _CLOSED else None
 
     def eof(self) -> Machine | None:
         """The peer has sent its last byte; it may still read, so what it asked for is answered."""
         self._half_closed = True
-        if self.state != _RESPONSE:
-            self._no_more_bytes()
-        elif self.sink is not None:
+        if self._starved():
+            self._cut()
+        elif self.state == _RESPONSE and self.sink is not None:
             self.sink.peer_finished()
         return self if self.state != _CLOSED else None
 
@@ -211,6 +210,8 @@ class Http1:
         self.blocked = False
         if self.sink is not None:
             self.sink.unblocked()
+        elif self._unread():
+            self._host.wake()
 
     def expired(self) -> Machine | None:
         """Every deadline of this machine ends the connection."""
@@ -243,13 +244,15 @@ class Http1:
             self._decoder = None
             self.body_complete = True
             self._move(_BODY_END)
-        elif self._half_closed and lease.start == lease.end:
+            if self._half_closed and self.sink is not None:
+                self.sink.peer_finished()
+        elif self._half_closed and (not data or lease.start == lease.end):
             self._cut()
             self._host.wake()
         self._host.consumed()
         return data
 
-    def respond(self, status: int, headers: Headers, body: bytes, end: bool) -> None:
+    def respond(self, status: int, headers: Headers, body: bytes, end: bool) -> int:
         """See ``Stream.respond``. Decides how the body is framed (RFC 9112, section 6)."""
         head = Head(status, headers)
         framing = _LENGTH
@@ -273,24 +276,29 @@ class Http1:
             head.add(b"connection: close\r\n")
         elif self._version == "1.0":
             head.add(b"connection: keep-alive\r\n")
+        size = len(body)
         content = body
         if framing == _CHUNKED:
             content = chunk(body) if body else b""
         elif framing == _NO_CONTENT:
             content = b""
+            size = 0
         if len(content) < JOIN_LIMIT:
             self._host.write(head.encode(self._host.date, content))
         else:
             self._host.write(head.encode(self._host.date, b""))
             self._host.write(content)
         self._framing = framing
-        self._remaining = head.length - len(content)
+        self._must_continue = False
+        self._remaining = head.length - size
         if end:
             self._finish()
+        return size
 
-    def send_body(self, data: bytes, end: bool) -> None:
+    def send_body(self, data: bytes, end: bool) -> int:
         """See ``Stream.send_body``."""
         framing = self._framing
+        size = len(data)
         if framing == _LENGTH:
             if len(data) > self._remaining or (end and len(data) < self._remaining):
                 which = "longer" if len(data) > self._remaining else "shorter"
@@ -302,10 +310,12 @@ class Http1:
                 data += LAST_CHUNK
         elif framing == _NO_CONTENT:
             data = b""
+            size = 0
         if data and framing != _COMPLETE:
             self._host.write(data)
         if end:
             self._finish()
+        return size
 
     def abort(self) -> None:
         """See ``Stream.abort``: close without a last chunk or short of Content-Length."""
@@ -321,7 +331,7 @@ class Http1:
         """Do what the present state does with unread bytes. Returns whether it is worth trying again."""
         state = self.state
         if state <= _HEAD:
-            return self._read_head(lease)
+            return not self.blocked and self._read_head(lease)
         if state == _BODY:
             if self.sink is not None:
                 self.sink.body_arrived()
@@ -331,10 +341,11 @@ class Http1:
             lease.start = lease.end
         return False
 
-    def _no_more_bytes(self) -> None:
-        """The peer has finished sending: fail what waits for more, but not what is in the lease already."""
-        if self.state != _BODY or not self._unread():
-            self._cut()
+    def _starved(self) -> bool:
+        """Whether nothing can happen any more without bytes from the peer."""
+        if self.state in (_RESPONSE, _CLOSED):
+            return False
+        return self.hungry or not self._unread()
 
     def _unread(self) -> bool:
         lease = self.lease
@@ -381,6 +392,8 @@ class Http1:
             self._move(_REQUEST_WITH_BODY)
         self.hungry = False
         self._host.request(request, self)
+        if self._half_closed and self.state == _RESPONSE and self.sink is not None:
+            self.sink.peer_finished()
         return True
 
     def _discard(self, lease: Lease) -> bool:
@@ -395,8 +408,9 @@ class Http1:
             self._move(_BODY_END)
             return True
         if self._discarded > DISCARD_LIMIT:
-            self._cut()
-            return False
+            self._move(_RESPONSE_LINGER)
+            self._host.end_output()
+            return True
         self.hungry = True
         return lease.start > before
 
@@ -410,7 +424,7 @@ class Http1:
             self._persistent = False
         if self._persistent and (self._decoder is None or self._worth_discarding()):
             self._move(_RESPONSE_END)
-            self.hungry = True
+            self.hungry = not self._unread()
         elif self.state == _RESPONSE and not self._unread():
             self._move(_RESPONSE_CLOSE)
         else:

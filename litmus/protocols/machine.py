@@ -58,14 +58,18 @@ class Stream(Protocol):
     def read_body(self) -> bytes:
         """Consume and return what has arrived of the request body; empty when there is nothing now."""
 
-    def respond(self, status: int, headers: Headers, body: bytes, end: bool) -> None:
+    def respond(self, status: int, headers: Headers, body: bytes, end: bool) -> int:
         """Send the response's head and the first part of its body, which is all of it if ``end``.
 
-        Raises ResponseError, before anything is sent, when head and body cannot go out like this.
+        Returns how many bytes of ``body`` go out: none in a response that has no content. Raises ResponseError, before
+        anything is sent, when head and body cannot go out like this.
         """
 
-    def send_body(self, data: bytes, end: bool) -> None:
-        """Send another part of the body. Raises ResponseError when it exceeds or falls short of Content-Length."""
+    def send_body(self, data: bytes, end: bool) -> int:
+        """Send another part of the body. Returns how many bytes of it go out.
+
+        Raises ResponseError when the body exceeds or falls short of Content-Length.
+        """
 
     def abort(self) -> None:
         """Cut the response so that the client cannot take it for complete."""

@@ -72,6 +72,8 @@ class HeadParser:
             self._parser = httptools.HttpRequestParser(self)
         # httptools has checked the request line; what is in it is had faster without it.
         line = head[: head.find(b"\r\n")]
+        if line.count(b" ") > 2:
+            raise ProtocolError(400, "not a request line: method, target and version, one space apart")
         space = line.find(b" ")
         last = line.rfind(b" ")
         request = Request(line[:space], line[space + 1 : last], _VERSIONS.get(line[last + 1 :], ""), self._headers)
@@ -100,6 +102,8 @@ class HeadParser:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         name = name.lower()
+        if value.endswith((b" ", b"\t")):
+            value = value.rstrip(b" \t")  # httptools leaves what RFC 9112, section 5.1 excludes
         self._headers.append((name, value))
         if name in _FRAMING:
             self._framing(name, value)

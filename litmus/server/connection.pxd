@@ -12,6 +12,7 @@ cdef class Connection:
     cdef Lease _lease
     cdef object _machine
     cdef list _out
+    cdef Py_ssize_t _out_size
     cdef bint _paused
     cdef bint _running
     cdef bint _served
@@ -34,7 +35,7 @@ cdef class Connection:
     cdef _arm(self)
     cdef _keep(self, Lease lease)
     cdef Lease _leave_window(self, Lease window)
-    cdef _move_to(self, Lease larger, Lease lease)
+    cdef _move(self, Lease lease, Lease larger)
     cdef Lease _hold(self, Lease lease)
     cdef _wait_for_lease(self)
     cdef _drop_lease(self)

@@ -30,6 +30,7 @@ SPILL: Final = 1 << 10
 """Bytes that one read may bring while the slab is empty. They are kept outside the slab, and reading stops."""
 
 _SPILLED: Final = -1
+_GATHER_LIMIT: Final = 64 << 10
 _UNKNOWN: Final = 1 << 62
 _MANY: Final = 4 << 10
 """A read that leaves this much is a body or a pipeline of which more will follow: it gets a large buffer at once."""
@@ -54,6 +55,7 @@ class Connection:
         "_lease",
         "_machine",
         "_out",
+        "_out_size",
         "_paused",
         "_running",
         "_served",
@@ -70,6 +72,7 @@ class Connection:
         self._machine: Machine | None = Http1(self, engine.parser)
         self._lease: Lease | None = None
         self._out: list[bytes] = []
+        self._out_size = 0
         self._deadline = Deadline.NONE
         self._running = False
         self._served = False
@@ -153,7 +156,7 @@ class Connection:
 
     def drain(self) -> None:
         """Finish what is under way, then close."""
-        if self._machine is not None:
+        if self._machine is not None and not self._transport.is_closing():
             self._machine.drain()
             self._arm()
 
@@ -172,17 +175,17 @@ class Connection:
             self._machine.expired()
         self._transport.abort()
 
-    def lease_available(self) -> None:
-        """The slab has a buffer again: take it, move what is unread there, and go on reading."""
-        self._waiting = False
+    def lease_available(self) -> bool:
+        """See ``slab.Waiter``: take the buffer, move what is unread there, and go on reading."""
         lease = self._lease
-        if lease is None:
-            self._resume_reading()
-            return
-        if lease.size_class == _SPILLED or lease.end == lease.size:
-            self._move_to(self._engine.slab.acquire(lease.size + 1), lease)
-        if not self._waiting:
-            self._resume_reading()
+        assert lease is not None
+        larger = self._engine.slab.acquire(lease.size + 1)
+        if larger is None:
+            return False
+        self._waiting = False
+        self._move(lease, larger)
+        self._resume_reading()
+        return True
 
     # What the machine asks for (see machine.Host)
 
@@ -201,6 +204,9 @@ class Connection:
         self._engine.counters.sent(len(data))
         if self._running:
             self._out.append(data)
+            self._out_size += len(data)
+            if self._out_size > _GATHER_LIMIT:
+                self._flush()  # the transport must have it to notice that the peer does not read
         elif not self._transport.is_closing():
             self._transport.write(data)
 
@@ -232,7 +238,8 @@ class Connection:
             self._arm()
         else:
             self._wake_scheduled = True
-            self._engine.loop.call_soon(self._woken)
+            # In the worker's context: this may be called from within an application's task, with its variables.
+            self._engine.loop.call_soon(self._woken, context=self._engine.context)
 
     def refused(self, error: ProtocolError) -> None:
         """See ``Host.refused``."""
@@ -285,13 +292,14 @@ class Connection:
 
     def _flush(self) -> None:
         out, self._out = self._out, []
+        self._out_size = 0
         transport = self._transport
         if out and not transport.is_closing():
             if len(out) == 1:
                 transport.write(out[0])
             else:
                 transport.writelines(out)
-        if self._end_output and not transport.is_closing():
+        if self._end_output and not self._running and not transport.is_closing():
             self._end_output = False
             transport.write_eof()
 
@@ -318,19 +326,23 @@ class Connection:
             if lease is not engine.window:
                 self._drop_lease()
             self._machine.lease = None
-            if self._paused and not self._waiting:
-                self._resume_reading()
+            self._resume_reading()
             return
         if lease is engine.window:
             lease = self._leave_window(lease)
         if lease.end == lease.size and lease.start:
             lease.compact()
-        if lease.end == lease.size and self._machine.hungry and lease.size_class != _SPILLED:
-            self._move_to(engine.slab.acquire(lease.size + 1), lease)
-        elif lease.end == lease.size:
+        if lease.end < lease.size:
+            if not self._waiting:
+                self._resume_reading()
+        elif self._machine.hungry and lease.size_class != _SPILLED and lease.size < engine.slab.largest:
+            larger = engine.slab.acquire(lease.size + 1)
+            if larger is None:
+                self._wait_for_lease()
+            else:
+                self._move(lease, larger)
+        else:
             self._pause_reading()
-        elif self._paused and not self._waiting:
-            self._resume_reading()
 
     def _leave_window(self, window: Lease) -> Lease:
         """Move unread bytes out of the window, without copying them when they are many."""
@@ -351,14 +363,8 @@ class Connection:
         window.start = window.end = 0
         return self._hold(lease)
 
-    def _move_to(self, larger: Lease | None, lease: Lease) -> None:
-        """Give the unread bytes a larger buffer, or wait for one."""
-        if larger is None:
-            if lease.size < self._engine.slab.largest:
-                self._wait_for_lease()
-            else:
-                self._pause_reading()
-            return
+    def _move(self, lease: Lease, larger: Lease) -> None:
+        """Give the unread bytes a larger buffer."""
         size = lease.unread_size()
         larger.view[:size] = lease.unread()
         larger.end = size
@@ -373,8 +379,9 @@ class Connection:
 
     def _wait_for_lease(self) -> None:
         self._pause_reading()
-        self._waiting = True
-        self._engine.slab.wait(self)
+        if not self._waiting:
+            self._waiting = True
+            self._engine.slab.wait(self)
 
     def _drop_lease(self) -> None:
         lease, self._lease = self._lease, None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import Final, Protocol
 
 TICK: Final = 0.1
-"""Seconds between two ticks; a deadline is met up to one tick late."""
+"""Seconds between two ticks; a deadline is met up to two ticks late, and never early."""
 
 _SPOKES: Final = 1024
 
@@ -76,5 +77,5 @@ class Wheel:
 
 
 def ticks(seconds: float) -> int:
-    """A duration in ticks, at least one."""
-    return max(1, round(seconds / TICK))
+    """A duration in ticks, rounded up, and one more because the present tick may be about to end."""
+    return max(1, ceil(seconds / TICK - 1e-9)) + 1

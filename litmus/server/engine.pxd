@@ -24,6 +24,7 @@ cdef class Engine:
     cdef readonly set exchanges
     cdef readonly bint draining
     cdef public object on_connections_changed
+    cdef readonly object context
     cdef object _idle
     cdef readonly list deadlines
     cdef readonly bytes date

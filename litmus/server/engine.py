@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from contextvars import copy_context
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,7 @@ class Engine:
         connections: those that are open.
         exchanges: those whose application is waiting for something.
         draining: take on nothing new.
+        context: the context variables as they were before any request.
         on_connections_changed: called after ``connections`` has grown or shrunk.
         date: the Date header line, renewed once a second.
     """
@@ -75,6 +77,7 @@ class Engine:
         self.draining = False
         self.on_connections_changed: Callable[[], None] = _ignore
         self._idle: asyncio.Future[None] | None = None
+        self.context = copy_context()
         self.deadlines = [0] * 4
         self.deadlines[Deadline.KEEP_ALIVE] = ticks(settings.timeouts.keep_alive)
         self.deadlines[Deadline.LINGER] = ticks(LINGER_SECONDS)

@@ -167,8 +167,7 @@ class Exchange:
         if self._response == _STARTED:
             self._respond(self._status, self._headers, body, end)
         else:
-            stream.send_body(body, end)
-            self._size += len(body)
+            self._size += stream.send_body(body, end)
             if end:
                 self._complete()
         return self._wait_unblocked() if stream.blocked and not end else DONE
@@ -190,7 +189,8 @@ class Exchange:
     def peer_finished(self) -> None:
         """See ``Sink.peer_finished``: ``receive`` reports a disconnect, ``send`` goes on."""
         self._peer_finished = True
-        self._deliver()
+        if self._body_seen:
+            self._deliver()
 
     def disconnected(self) -> None:
         """See ``Sink.disconnected``."""
@@ -219,6 +219,9 @@ class Exchange:
         return {"type": "http.disconnect"} if self._peer_finished else None
 
     async def _wait_message(self) -> Message:
+        message = self._next_message()  # a task may begin to wait a turn of the loop after it called
+        if message is not None:
+            return message
         waiter: asyncio.Future[Message] = self.engine.loop.create_future()
         if self._waiters is None:
             self._waiters = deque()
@@ -228,6 +231,7 @@ class Exchange:
         except asyncio.CancelledError:
             if waiter.done() and not waiter.cancelled():
                 self._pushed_back = waiter.result()  # it was delivered in the moment of the cancellation
+                self._deliver()
             raise
 
     def _deliver(self) -> None:
@@ -245,9 +249,8 @@ class Exchange:
     # Inside: the response's side
 
     def _respond(self, status: int, headers: Any, body: bytes, end: bool) -> None:
-        self._stream.respond(status, headers, body, end)
+        self._size = self._stream.respond(status, headers, body, end)
         self._status = status
-        self._size = len(body)
         self._response = _SENDING
         self.engine.counters.responded(status)
         if end:
@@ -261,9 +264,11 @@ class Exchange:
         self.engine.flight.phase(self._entry, _FINISHING)
         if self._waiters:
             self._deliver()
+        if self._writers:
+            self.unblocked()
 
     async def _wait_unblocked(self) -> None:
-        while self._stream.blocked and not self._disconnected:
+        while self._stream.blocked and not self._disconnected and self._response != _COMPLETE:
             writer = self.engine.loop.create_future()
             if self._writers is None:
                 self._writers = []
@@ -273,7 +278,7 @@ class Exchange:
     def _fail(self, what: str, status: int, error: BaseException | None = None) -> None:
         """The application left without a complete response: say so, and let the client see that it failed."""
         words = f"the application {what}: {self._words()}"
-        self.engine.board.last_error = f"{words}: {error!r}" if error is not None else words
+        self.engine.board.last_error = words if error is None else f"{words}: {_describe(error)}"
         log.error("%s", words, exc_info=error)
         if self._disconnected or self._response == _COMPLETE:
             return
@@ -307,6 +312,14 @@ class Exchange:
 
     def _words(self) -> str:
         return f"{escape(self._request.method)} {escape(self._request.target)}"
+
+
+def _describe(error: BaseException) -> str:
+    """An exception in words, even if it has none to give."""
+    try:
+        return repr(error)
+    except Exception:
+        return type(error).__name__
 
 
 def _is_disconnect(error: BaseException | None) -> bool:

@@ -27,14 +27,14 @@ class Client:
         self.raw_name = self.name.encode()
         self.template: Scope = {
             "type": "http",
-            "asgi": VERSIONS,
+            "asgi": {},
             "http_version": "1.1",
             "server": server,
             "client": peer,
             "scheme": scheme,
             "root_path": root_path,
-            "extensions": {},
             # Set for each request; named here so that a copy has its final size.
+            "extensions": {},
             "method": "",
             "path": "",
             "raw_path": b"",
@@ -60,6 +60,8 @@ def http_scope(template: Scope, request: Request, state: dict[str, Any]) -> Scop
         path = root_path + path
         raw_path = root_path.encode() + raw_path
     scope = template.copy()
+    scope["asgi"] = VERSIONS.copy()
+    scope["extensions"] = {}
     scope["method"] = request.method.decode("ascii")
     scope["path"] = path
     scope["raw_path"] = raw_path

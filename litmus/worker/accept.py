@@ -7,9 +7,10 @@ import logging
 import resource
 import socket
 from collections.abc import Sequence
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from litmus.server.connection import Connection
+from litmus.server.eager import start_task
 from litmus.server.engine import DRAIN_SECONDS, Engine
 from litmus.worker.boot import Listener
 
@@ -18,8 +19,11 @@ log = logging.getLogger("litmus.worker")
 _RESERVE: Final = 64
 """Descriptors kept for what is not a connection: logs, listeners, the application's files and sockets."""
 
+_BATCH: Final = 64
+"""Connections accepted from a listener before those that are open get their turn."""
 
 _QUIET_SECONDS: Final = 0.1
+_RETRY_SECONDS: Final = 1.0
 
 
 class Acceptor:
@@ -36,81 +40,97 @@ class Acceptor:
 
     def __init__(self, engine: Engine, listeners: Sequence[Listener], capacity: int) -> None:
         self._engine = engine
-        self._listeners = listeners
+        self._sockets = [listener.socket for listener in listeners]
         self._capacity = capacity
-        self._servers: list[asyncio.Server] = []
-        self._opening: asyncio.Task[None] | None = None
-        self._closed = False
-        engine.on_connections_changed = self._changed
+        self._adopting = 0
+        self._open = False
+        self._accepting = False
+        self._arrived = asyncio.Event()
+        for each in self._sockets:
+            each.setblocking(False)
 
-    async def open(self) -> None:
+    def open(self) -> None:
         """Start accepting."""
-        loop = self._engine.loop
-        for listener in self._listeners:
-            # The server closes its socket when it closes: give it a copy.
-            copy = listener.socket.dup()
-            backlog = listener.settings.backlog
-            if copy.family == socket.AF_UNIX:
-                server = await loop.create_unix_server(self._connection, sock=copy, backlog=backlog)
-            else:
-                server = await loop.create_server(self._connection, sock=copy, backlog=backlog)
-            self._servers.append(server)
+        self._open = True
+        self._engine.on_connections_changed = self._changed
+        self._resume()
 
     def close(self) -> None:
         """Stop accepting for good. What is queued stays queued."""
-        self._closed = True
+        self._open = False
         self._pause()
 
     async def sweep(self) -> None:
-        """Accept what is queued, and what is still completing its handshake, when nobody else will.
+        """Accept what is queued, and what is still completing its handshake, when nobody else will; then close.
 
         Ends when nothing new has come for a while, or after ``DRAIN_SECONDS`` at the latest.
         """
         loop = self._engine.loop
-        arrived = asyncio.Event()
+        arrived = self._arrived
         end = loop.time() + DRAIN_SECONDS
-        for listener in self._listeners:
-            listener.socket.setblocking(False)
-            loop.add_reader(listener.socket.fileno(), arrived.set)
         try:
             while True:
-                await self._accept_queued()
+                arrived.clear()
                 async with asyncio.timeout_at(min(end, loop.time() + _QUIET_SECONDS)):
                     await arrived.wait()
-                arrived.clear()
         except TimeoutError:
-            pass
-        finally:
-            for listener in self._listeners:
-                loop.remove_reader(listener.socket.fileno())
+            self.close()
 
-    async def _accept_queued(self) -> None:
-        for listener in self._listeners:
-            while (accepted := _accept(listener.socket)) is not None:
-                await self._engine.loop.connect_accepted_socket(self._connection, accepted)
-
-    def _connection(self) -> asyncio.BufferedProtocol:
-        return cast(asyncio.BufferedProtocol, Connection(self._engine))
+    def _number(self) -> int:
+        return len(self._engine.connections) + self._adopting
 
     def _changed(self) -> None:
         """The number of open connections has changed."""
-        number = len(self._engine.connections)
-        if number >= self._capacity and self._servers:
-            log.warning("%d connections are open, the most allowed: not accepting until some are closed", number)
-            self._pause()
-        elif number < self._capacity and not self._servers and not self._closed and self._opening is None:
-            self._opening = self._engine.loop.create_task(self._reopen())
+        if not self._accepting and self._open and self._number() < self._capacity:
+            self._resume()
 
-    async def _reopen(self) -> None:
-        await self.open()
-        self._opening = None
-        if self._closed:
-            self._pause()
+    def _resume(self) -> None:
+        if self._open and not self._accepting:
+            self._accepting = True
+            for each in self._sockets:
+                self._engine.loop.add_reader(each.fileno(), self._readable, each)
 
     def _pause(self) -> None:
-        servers, self._servers = self._servers, []
-        for server in servers:
-            server.close()
+        if self._accepting:
+            self._accepting = False
+            for each in self._sockets:
+                self._engine.loop.remove_reader(each.fileno())
+
+    def _readable(self, listener: socket.socket) -> None:
+        for _ in range(_BATCH):
+            if self._number() >= self._capacity:
+                log.warning("%d connections are open, the most allowed: the next one waits", self._capacity)
+                self._pause()
+                return
+            if not self._accept(listener):
+                return
+
+    def _accept(self, listener: socket.socket) -> bool:
+        """Take one connection off the queue. Returns whether there was one."""
+        try:
+            accepted, _ = listener.accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            return False
+        except OSError as error:
+            # Out of descriptors or memory: the connection stays queued, and asking again at once would change nothing.
+            log.error("cannot accept a connection: %s", error)
+            self._pause()
+            self._engine.loop.call_later(_RETRY_SECONDS, self._resume)
+            return False
+        self._arrived.set()
+        self._adopting += 1
+        start_task(self._engine.loop, self._adopt(accepted))
+        return True
+
+    async def _adopt(self, accepted: socket.socket) -> None:
+        """Make a connection of an accepted socket. The task is kept alive by the loop, which has the socket to open."""
+        try:
+            await self._engine.loop.connect_accepted_socket(self._connection, accepted)
+        finally:
+            self._adopting -= 1
+
+    def _connection(self) -> Any:
+        return cast(asyncio.BufferedProtocol, Connection(self._engine))
 
 
 def capacity(limit: int) -> int:
@@ -118,10 +138,3 @@ def capacity(limit: int) -> int:
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     room = max(1, soft - max(_RESERVE, min(1024, soft // 8)))
     return min(limit, room) if limit else room
-
-
-def _accept(listener: socket.socket) -> socket.socket | None:
-    try:
-        return listener.accept()[0]
-    except (BlockingIOError, ConnectionAbortedError):
-        return None

@@ -43,7 +43,7 @@ class Lifespan:
         self._mode = mode
         self.state: dict[str, Any] = {}
         self._messages: asyncio.Queue[Message] = asyncio.Queue(2)
-        self._outcome: asyncio.Future[str] | None = None
+        self._outcome: asyncio.Future[str | None] | None = None
         self._task: asyncio.Task[None] | None = None
 
     async def startup(self) -> None:
@@ -55,6 +55,7 @@ class Lifespan:
         error = await self._ask("lifespan.startup")
         if error is not None:
             raise error
+        self._task.add_done_callback(self._left)
 
     async def shutdown(self, seconds: float) -> None:
         """Run the application's shutdown, for at most ``seconds``. Failures are logged."""
@@ -78,9 +79,10 @@ class Lifespan:
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         if self._outcome.done():
             answer = self._outcome.result()
-            if not answer:
+            if answer is None:
                 return None
-            return LifespanError(f"the application's {kind} failed: {answer.strip().splitlines()[-1]}", answer)
+            words = answer.strip() or "it gave no reason"
+            return LifespanError(f"the application's {kind} failed: {words.splitlines()[-1]}", answer)
         return self._ended(kind)
 
     def _ended(self, kind: str) -> LifespanError | None:
@@ -95,6 +97,11 @@ class Lifespan:
         trace = "".join(traceback.format_exception(error))
         return LifespanError(f"the application's {kind} failed: {type(error).__name__}: {error}", trace)
 
+    def _left(self, task: asyncio.Task[None]) -> None:
+        """The application has left its lifespan: too early, unless it was asked to shut down."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("the application's lifespan ended with an error", exc_info=error)
+
     async def _run(self) -> None:
         scope = {"type": "lifespan", "asgi": {**VERSIONS, "spec_version": "2.0"}, "state": self.state}
         await self._application(scope, self._messages.get, self._send)
@@ -105,8 +112,7 @@ class Lifespan:
             raise RuntimeError(f"a lifespan cannot have a message of type {kind!r}")
         if self._outcome is None or self._outcome.done():
             raise RuntimeError(f"{kind} was sent without being asked for")
-        failed = kind.endswith(".failed")
-        self._outcome.set_result((message.get("message") or "it gave no reason") if failed else "")
+        self._outcome.set_result(str(message.get("message", "")) if kind.endswith(".failed") else None)
 
 
 _ANSWERS = frozenset(f"lifespan.{phase}.{end}" for phase in ("startup", "shutdown") for end in ("complete", "failed"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import gc
 import logging
@@ -39,6 +40,9 @@ EXIT_BOOT_FAILED: Final = 3
 CANCEL_SECONDS: Final = 1.0
 """How long cancelled requests may take to clean up at the end of a drain."""
 
+REASON_LIMIT: Final = 2000
+"""Characters of a reason that the arbiter is told; its traceback has more room."""
+
 SHUTDOWN_SECONDS: Final = 2.0
 """How long the application's lifespan shutdown may take at least, however long the drain before it took."""
 
@@ -58,6 +62,8 @@ class BootError(Exception):
 
     def __init__(self, stage: str, reason: str, traceback: str) -> None:
         super().__init__(reason)
+        if len(reason) > REASON_LIMIT:
+            reason = f"{reason[:REASON_LIMIT]}…"
         self.message = BootFailed(stage, reason, messages.shorten(traceback))
 
 
@@ -75,6 +81,7 @@ def main(boot: Boot) -> NoReturn:
 
 
 def _main(boot: Boot) -> int:
+    atexit._clear()  # what was registered before the fork is the arbiter's
     _take_seat(boot)
     _ignore_signals()
     setproctitle.setproctitle(f"litmus: worker {boot.slot} [gen {boot.generation}]")
@@ -82,13 +89,16 @@ def _main(boot: Boot) -> int:
     worker = Worker(boot)
     try:
         worker.load()
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(worker.serve())
+        # Not asyncio.run: its end waits for tasks and threads that may never come to one. Ours is os._exit.
+        loop = uvloop.new_event_loop()
+        asyncio.set_event_loop(loop)
+        loop.run_until_complete(worker.serve())
     except BootError as error:
         boot.pipe.setblocking(True)
         boot.pipe.sendall(messages.encode(error.message))
         return EXIT_BOOT_FAILED
     boot.segment.seat(boot.seat).scoreboard.state = State.STOPPED
+    atexit._run_exitfuncs()  # what libraries of the application want done, and os._exit would not do
     return EXIT_OK
 
 
@@ -163,7 +173,7 @@ class Worker:
             raise BootError("lifespan", error.reason, error.traceback) from error
         engine.state = lifespan.state
         acceptor = Acceptor(engine, self._boot.listeners, capacity(self._settings.limits.connections))
-        await acceptor.open()
+        acceptor.open()
         # What start-up built is here to stay: keep the collector from walking it again and again.
         gc.collect()
         gc.freeze()
@@ -173,13 +183,15 @@ class Worker:
         end = loop.time() + order.timeout
         cut = await self._drain(engine, acceptor, order)
         await lifespan.shutdown(max(end - loop.time(), SHUTDOWN_SECONDS))
+        await _cancel_others()
         await self._tell(Drained(cut))
         engine.close()
 
     async def _drain(self, engine: Engine, acceptor: Acceptor, order: Drain) -> list[str]:
         """Finish what is under way and close all connections. Returns the requests that ran out of time, in words."""
         self._seat.scoreboard.state = State.DRAINING
-        acceptor.close()
+        if not order.sweep:
+            acceptor.close()
         engine.drain()
         cut: list[str] = []
         try:
@@ -240,6 +252,15 @@ class Worker:
 
     async def _tell(self, message: WorkerMessage) -> None:
         await asyncio.get_running_loop().sock_sendall(self._boot.pipe, messages.encode(message))
+
+
+async def _cancel_others() -> None:
+    """Give the application's own tasks the chance to clean up."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    if others:
+        await asyncio.wait(others, timeout=CANCEL_SECONDS)
 
 
 def _log_loop_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

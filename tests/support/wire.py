@@ -1,6 +1,7 @@
 """A wire into an HTTP/1 machine: plays the connection below it and the exchange above it, with nothing but bytes."""
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
 from typing import Any
 
 from litmus.memory.lease import Lease
@@ -228,4 +229,4 @@ class Wire:
 def splits(data: bytes, points: Iterable[int]) -> list[bytes]:
     """``data`` cut at ``points``."""
     cuts = [0, *sorted({point for point in points if 0 < point < len(data)}), len(data)]
-    return [data[a:b] for a, b in zip(cuts, cuts[1:], strict=False)]
+    return [data[a:b] for a, b in pairwise(cuts)]

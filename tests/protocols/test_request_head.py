@@ -1,0 +1,225 @@
+"""The parser of request heads: what it takes, what it refuses, and that one request has no effect on the next."""
+
+from itertools import product
+
+import pytest
+
+from litmus.protocols.errors import ProtocolError
+from litmus.protocols.request import CHUNKED, NO_BODY, HeadParser, Request
+
+
+def head(*lines: str) -> bytes:
+    return "\r\n".join([*lines, "", ""]).encode("latin-1")
+
+
+def parse(data: bytes, parser: HeadParser | None = None) -> Request:
+    return (parser or HeadParser()).parse(data)
+
+
+def outcome(data: bytes, parser: HeadParser) -> object:
+    """All that becomes of a head."""
+    try:
+        request = parser.parse(data)
+    except ProtocolError as error:
+        return error.status, error.reason
+    return [getattr(request, name) for name in Request.__slots__]
+
+
+def test_a_head() -> None:
+    request = parse(head("POST /a/b?c=d HTTP/1.1", "Host: example.org", "X-Two: 1", "x-two: 2", "Content-Length: 12"))
+    assert request.method == b"POST"
+    assert request.target == b"/a/b?c=d"
+    assert request.version == "1.1"
+    assert request.headers == [
+        (b"host", b"example.org"),
+        (b"x-two", b"1"),
+        (b"x-two", b"2"),
+        (b"content-length", b"12"),
+    ]
+    assert request.body == 12
+    assert request.keep_alive
+    assert not request.expects_continue
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "DELETE", "PATCH", "PUT", "PROPFIND", "M-SEARCH"])
+def test_methods(method: str) -> None:
+    assert parse(head(f"{method} / HTTP/1.1")).method == method.encode()
+
+
+@pytest.mark.parametrize("target", ["/", "/a%20b?x=%ff", "*", "http://example.org/x?y", "http://example.org", "/a#b"])
+def test_targets_are_taken_as_sent(target: str) -> None:
+    assert parse(head(f"OPTIONS {target} HTTP/1.1")).target == target.encode()
+
+
+@pytest.mark.parametrize(
+    ("lines", "body"),
+    [
+        ((), NO_BODY),
+        (("Content-Length: 0",), 0),
+        (("Content-Length: 007",), 7),
+        (("Content-Length: 999999999999999999",), 10**18 - 1),
+        (("Transfer-Encoding: chunked",), CHUNKED),
+        (("transfer-encoding: CHUNKED",), CHUNKED),
+    ],
+)
+def test_framing(lines: tuple[str, ...], body: int) -> None:
+    assert parse(head("POST / HTTP/1.1", *lines)).body == body
+
+
+KEEP_ALIVE = [
+    ("1.1", (), True),
+    ("1.1", ("Connection: keep-alive",), True),
+    ("1.1", ("Connection: close",), False),
+    ("1.1", ("Connection: Close",), False),
+    ("1.1", ("Connection: keep-alive, close",), False),
+    ("1.1", ("Connection: x-custom, close",), False),
+    ("1.1", ("Content-Length: 0", "Connection: close"), False),
+    ("1.1", ("Content-Length: 5", "Connection: close"), False),
+    ("1.1", ("Transfer-Encoding: chunked", "Connection: close"), False),
+    ("1.1", ("Connection: Upgrade", "Upgrade: websocket"), True),
+    ("1.1", ("Connection: Upgrade, close", "Upgrade: websocket"), False),
+    ("1.0", (), False),
+    ("1.0", ("Connection: keep-alive",), True),
+    ("1.0", ("Connection: Keep-Alive",), True),
+    ("1.0", ("Connection: keep-alive", "Content-Length: 5"), True),
+    ("1.0", ("Connection: close",), False),
+]
+
+
+@pytest.mark.parametrize(("version", "lines", "expected"), KEEP_ALIVE)
+def test_keep_alive(version: str, lines: tuple[str, ...], expected: bool) -> None:
+    assert parse(head(f"GET / HTTP/{version}", *lines)).keep_alive is expected
+
+
+@pytest.mark.parametrize(
+    ("version", "lines", "expected"),
+    [
+        ("1.1", ("Expect: 100-continue", "Content-Length: 5"), True),
+        ("1.1", ("Expect: 100-CONTINUE", "Transfer-Encoding: chunked"), True),
+        ("1.1", ("Content-Length: 5", "Expect: 100-continue"), True),
+        ("1.1", ("Expect: 100-continue",), False),
+        ("1.1", ("Expect: 100-continue", "Content-Length: 0"), False),
+        ("1.1", ("Expect: something", "Content-Length: 5"), False),
+        ("1.0", ("Expect: 100-continue", "Content-Length: 5"), False),
+    ],
+)
+def test_who_waits_for_100_continue(version: str, lines: tuple[str, ...], expected: bool) -> None:
+    assert parse(head(f"POST / HTTP/{version}", *lines)).expects_continue is expected
+
+
+@pytest.mark.parametrize("line", ["X-Pad:   value", "X-Pad:\tvalue", "X-Pad:value"])
+def test_white_space_before_a_value_is_not_part_of_it(line: str) -> None:
+    assert parse(head("GET / HTTP/1.1", line)).headers == [(b"x-pad", b"value")]
+
+
+@pytest.mark.parametrize("line", ["X-Pad: value  ", "X-Pad: value\t"])
+def test_white_space_behind_a_value_is_not_part_of_it(line: str) -> None:
+    assert parse(head("GET / HTTP/1.1", line)).headers == [(b"x-pad", b"value")]
+
+
+def test_white_space_behind_a_length() -> None:
+    assert parse(head("POST / HTTP/1.1", "Content-Length: 5 ")).body == 5
+
+
+def test_an_empty_value() -> None:
+    assert parse(head("GET / HTTP/1.1", "X-Empty:")).headers == [(b"x-empty", b"")]
+
+
+def test_an_upgrade_that_nobody_takes_is_a_request() -> None:
+    request = parse(head("GET /chat HTTP/1.1", "Connection: Upgrade", "Upgrade: websocket"))
+    assert (request.target, request.body) == (b"/chat", NO_BODY)
+    request = parse(head("POST / HTTP/1.1", "Connection: Upgrade", "Upgrade: h2c", "Content-Length: 4"))
+    assert request.body == 4
+
+
+BAD = {
+    "garbage": (400, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n"),
+    "lower case method": (400, head("get / HTTP/1.1")),
+    "a response": (400, head("HTTP/1.1 200 OK")),
+    "a space in the target": (400, head("GET /a b HTTP/1.1")),
+    "no target": (400, head("GET HTTP/1.1")),
+    "bytes outside ASCII in the target": (400, head("GET /\xff HTTP/1.1")),
+    "bare line feeds": (400, b"GET / HTTP/1.1\nHost: a\n\nGET /smuggled HTTP/1.1\r\n\r\n"),
+    "a bare line feed between heads": (400, b"GET / HTTP/1.1\r\nA: b\r\n\nGET /smuggled HTTP/1.1\r\n\r\n"),
+    "a bare line feed behind a value": (400, b"GET / HTTP/1.1\r\nA: b\nC: d\r\n\r\n"),
+    "a bare carriage return in a value": (400, b"GET / HTTP/1.1\r\nA: b\rc\r\n\r\n"),
+    "a folded header": (400, head("GET / HTTP/1.1", "A: b", " c")),
+    "no colon": (400, head("GET / HTTP/1.1", "Host")),
+    "no name": (400, head("GET / HTTP/1.1", ": x")),
+    "a space before the colon": (400, head("GET / HTTP/1.1", "Transfer-Encoding : chunked")),
+    "a NUL": (400, head("GET / HTTP/1.1", "A: \0b")),
+    "a length that is no number": (400, head("POST / HTTP/1.1", "Content-Length: five")),
+    "a length in hexadecimal": (400, head("POST / HTTP/1.1", "Content-Length: 0x5")),
+    "a negative length": (400, head("POST / HTTP/1.1", "Content-Length: -5")),
+    "a signed length": (400, head("POST / HTTP/1.1", "Content-Length: +5")),
+    "an empty length": (400, head("POST / HTTP/1.1", "Content-Length:")),
+    "a length list": (400, head("POST / HTTP/1.1", "Content-Length: 5, 5")),
+    "a length out of bounds": (400, head("POST / HTTP/1.1", "Content-Length: 9999999999999999999")),
+    "two lengths": (400, head("POST / HTTP/1.1", "Content-Length: 5", "Content-Length: 5")),
+    "two different lengths": (400, head("POST / HTTP/1.1", "Content-Length: 5", "Content-Length: 6")),
+    "a length and a coding": (400, head("POST / HTTP/1.1", "Content-Length: 5", "Transfer-Encoding: chunked")),
+    "a coding and a length": (400, head("POST / HTTP/1.1", "Transfer-Encoding: chunked", "Content-Length: 5")),
+    "a coding in HTTP/1.0": (400, head("POST / HTTP/1.0", "Transfer-Encoding: chunked")),
+    "two codings": (501, head("POST / HTTP/1.1", "Transfer-Encoding: gzip, chunked")),
+    "another coding": (501, head("POST / HTTP/1.1", "Transfer-Encoding: gzip")),
+    "nearly chunked": (501, head("POST / HTTP/1.1", "Transfer-Encoding: xchunked")),
+    "CONNECT": (501, head("CONNECT example.org:443 HTTP/1.1")),
+    "HTTP/2.0": (505, head("GET / HTTP/2.0")),
+    "HTTP/0.9": (505, head("GET / HTTP/0.9")),
+    "no version": (505, head("GET /")),
+    "Icecast": (505, head("SOURCE / ICE/1.0")),
+    "RTSP": (505, head("OPTIONS * RTSP/1.0")),
+    "a space behind the version": (400, head("GET / HTTP/1.1 ")),
+    "a space before the method": (400, head(" GET / HTTP/1.1")),
+    "a tab instead of a space": (400, head("GET\t/ HTTP/1.1")),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_heads_are_refused(name: str) -> None:
+    status, data = BAD[name]
+    with pytest.raises(ProtocolError) as caught:
+        parse(data)
+    assert caught.value.status == status
+    assert caught.value.reason
+    assert "\n" not in caught.value.reason
+
+
+@pytest.mark.parametrize("line", ["GET  / HTTP/1.1", "GET   / HTTP/1.1"])
+def test_more_than_one_space_is_refused_or_is_not_part_of_the_target(line: str) -> None:
+    seen = outcome(head(line), HeadParser())
+    assert isinstance(seen, tuple) or parse(head(line)).target == b"/"
+
+
+GOOD = [
+    head("GET /plain HTTP/1.1", "Host: a"),
+    head("GET /old HTTP/1.0"),
+    head("POST /body HTTP/1.1", "Content-Length: 5", "Expect: 100-continue"),
+    head("POST /chunks HTTP/1.1", "Transfer-Encoding: chunked"),
+    head("GET /upgrade HTTP/1.1", "Connection: Upgrade", "Upgrade: websocket"),
+    head("POST /old HTTP/1.0", "Connection: keep-alive", "Content-Length: 5"),
+    head("POST /close HTTP/1.1", "Connection: close", "Content-Length: 5"),
+]
+CLOSING = [
+    head("GET /close HTTP/1.1", "Connection: close"),
+    head("POST /close HTTP/1.1", "Connection: close", "Content-Length: 0"),
+    head("GET /old HTTP/1.0", "Connection: keep-alive"),
+]
+
+
+def test_one_request_has_no_effect_on_the_next() -> None:
+    """One parser serves all connections of a worker."""
+    parser = HeadParser()
+    heads = [*GOOD, *(data for _, data in BAD.values())]
+    alone = {data: outcome(data, HeadParser()) for data in heads}
+    for first, second in product(heads, heads):
+        outcome(first, parser)
+        assert outcome(second, parser) == alone[second], f"{second!r} after {first!r}"
+
+
+@pytest.mark.parametrize("first", CLOSING)
+def test_a_last_request_has_no_effect_on_the_next_connections(first: bytes) -> None:
+    parser = HeadParser()
+    for second in GOOD:
+        parse(first, parser)
+        assert outcome(second, parser) == outcome(second, HeadParser())

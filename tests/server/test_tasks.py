@@ -1,0 +1,470 @@
+"""The application runs in a true task whose first step is taken at once, whatever the version of Python."""
+
+import asyncio
+import contextvars
+import inspect
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import anyio.to_thread
+import pytest
+import uvloop
+from support.apps import read_body, respond
+from support.bench import bench
+from support.server import serve
+
+from litmus.asgi import Receive, Scope, Send
+from litmus.server.awaitables import DONE, Ready
+from litmus.server.eager import start_task
+
+GET = b"GET / HTTP/1.1\r\n\r\n"
+VARIABLE: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="nothing")
+
+
+def on_bench(steps: Callable[[Scope, Receive, Send], Awaitable[Any]], request: bytes = GET) -> Any:
+    """Run an application on the bench, which must answer. Returns what it returned."""
+    results: list[Any] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        results.append(await steps(scope, receive, send))
+        await respond(send)
+
+    with bench(app) as on:
+        on.feed(request)
+        for _ in range(100):
+            if on.out:
+                break
+            on.turn()
+        assert on.out.startswith(b"HTTP/1.1 200 "), on.out
+    return results[0]
+
+
+@contextmanager
+def serve_once(steps: Callable[[Scope, Receive, Send], Awaitable[Any]]) -> Iterator[Any]:
+    """Run an application over a real socket, where time passes. Gives what it returned."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        server.notes.put(await steps(scope, receive, send))
+        await respond(send)
+
+    with serve(app) as server, server.connect() as client:
+        assert client.get().status == 200
+        yield server.note()
+
+
+# -- start_task --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["uvloop", "asyncio"])
+def loop(request: pytest.FixtureRequest) -> Any:
+    loop = uvloop.new_event_loop() if request.param == "uvloop" else asyncio.new_event_loop()
+    yield loop
+    loop.close()
+
+
+def run_in(loop: asyncio.AbstractEventLoop, function: Callable[[], None], turns: int = 5) -> None:
+    loop.call_soon(function)
+    for _ in range(turns):
+        loop.call_soon(loop.stop)
+        loop.run_forever()
+
+
+def test_the_first_step_is_taken_at_once(loop: asyncio.AbstractEventLoop) -> None:
+    steps: list[object] = []
+
+    async def work() -> None:
+        steps.append(asyncio.current_task())
+        await asyncio.sleep(0)
+        steps.append(asyncio.current_task())
+
+    def start() -> None:
+        task = start_task(loop, work())
+        assert isinstance(task, asyncio.Task)
+        assert steps == [task]
+        assert not task.done()
+        assert asyncio.current_task(loop) is None
+        assert task in asyncio.all_tasks(loop)
+        steps.append("started")
+
+    run_in(loop, start)
+    task, started, again = steps
+    assert started == "started"
+    assert task is again
+    assert asyncio.all_tasks(loop) == set()
+
+
+def test_a_task_that_waits_for_nothing_is_done_when_it_is_started(loop: asyncio.AbstractEventLoop) -> None:
+    done: list[bool] = []
+
+    async def work() -> None:
+        pass
+
+    run_in(loop, lambda: done.append(start_task(loop, work()).done()))
+    assert done == [True]
+
+
+def test_an_error_in_the_first_step_stays_in_the_task(loop: asyncio.AbstractEventLoop) -> None:
+    tasks: list[asyncio.Task[None]] = []
+
+    async def fail() -> None:
+        raise ValueError
+
+    run_in(loop, lambda: tasks.append(start_task(loop, fail())))
+    assert isinstance(tasks[0].exception(), ValueError)
+
+
+def test_tasks_started_one_after_the_other_do_not_mix(loop: asyncio.AbstractEventLoop) -> None:
+    steps: list[str] = []
+
+    async def work(name: str) -> None:
+        VARIABLE.set(name)
+        for _ in range(3):
+            steps.append(VARIABLE.get())
+            await asyncio.sleep(0)
+
+    def start() -> None:
+        for name in "abc":
+            start_task(loop, work(name))
+        assert VARIABLE.get() == "nothing"
+        loop.call_soon(steps.append, "callback")
+
+    run_in(loop, start)
+    assert steps[:3] == ["a", "b", "c"]
+    assert sorted(steps) == ["a"] * 3 + ["b"] * 3 + ["c"] * 3 + ["callback"]
+
+
+def test_what_the_first_step_schedules_comes_later(loop: asyncio.AbstractEventLoop) -> None:
+    steps: list[str] = []
+
+    async def child() -> None:
+        steps.append("child")
+
+    async def work() -> None:
+        loop.call_soon(steps.append, "soon")
+        task = asyncio.create_task(child())
+        steps.append("first step")
+        await task
+
+    run_in(loop, lambda: start_task(loop, work()))
+    assert steps == ["first step", "soon", "child"]
+
+
+def test_a_task_can_be_cancelled_and_awaited(loop: asyncio.AbstractEventLoop) -> None:
+    ends: list[str] = []
+    tasks: list[asyncio.Task[None]] = []
+
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError as error:
+            ends.append(str(error))
+            raise
+
+    async def watch() -> None:
+        try:
+            await tasks[0]
+        except asyncio.CancelledError:
+            ends.append("watched")
+
+    run_in(loop, lambda: tasks.append(start_task(loop, work())))
+    watching = loop.create_task(watch())
+    run_in(loop, lambda: tasks[0].cancel("enough"))
+    assert ends == ["enough", "watched"]
+    assert watching.done()
+
+
+# -- in the application ------------------------------------------------------------------------------------------------
+
+
+def test_the_response_is_written_before_the_read_callback_returns() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await respond(send)
+
+    with bench(app) as on:
+        seen: list[bytes] = []
+        on.do(on.arrive(GET), lambda: seen.append(on.out))
+        assert seen[0].endswith(b"ok")
+
+
+def test_there_is_a_current_task_throughout() -> None:
+    async def steps(scope: Scope, receive: Receive, send: Send) -> list[object]:
+        tasks = [asyncio.current_task()]
+        await receive()
+        tasks.append(asyncio.current_task())
+        await asyncio.sleep(0)
+        tasks.append(asyncio.current_task())
+        return tasks
+
+    first, *others = on_bench(steps)
+    assert isinstance(first, asyncio.Task)
+    assert all(other is first for other in others)
+
+
+def test_asyncio_timeout() -> None:
+    async def steps(scope: Scope, receive: Receive, send: Send) -> str:
+        try:
+            async with asyncio.timeout(0):
+                await asyncio.Event().wait()
+        except TimeoutError:
+            return "timeout"
+        return "none"
+
+    assert on_bench(steps) == "timeout"
+
+
+def test_asyncio_timeout_around_receive() -> None:
+    async def steps(scope: Scope, receive: Receive, send: Send) -> str:
+        await receive()
+        try:
+            async with asyncio.timeout(0):
+                await receive()
+        except TimeoutError:
+            return "timeout"
+        return "none"
+
+    assert on_bench(steps) == "timeout"
+
+
+def test_wait_for_receive() -> None:
+    async def steps(scope: Scope, receive: Receive, send: Send) -> Any:
+        message = await asyncio.wait_for(receive(), 5)
+        try:
+            await asyncio.wait_for(receive(), 0.001)
+        except TimeoutError:
+            return message
+        return None
+
+    with serve_once(steps) as result:
+        assert result == {"type": "http.request", "body": b"", "more_body": False}
+
+
+def test_a_task_group() -> None:
+    async def steps(scope: Scope, receive: Receive, send: Send) -> list[int]:
+        done: list[int] = []
+
+        async def child(number: int) -> None:
+            await asyncio.sleep(0)
+            done.append(number)
+
+        async with asyncio.TaskGroup() as group:
+            for number in range(3):
+                group.create_task(child(number))
+        return done
+
+    assert on_bench(steps) == [0, 1, 2]
+
+
+def test_a_task_group_that_fails() -> None:
+    async def steps(scope: Scope, receive: Receive, send: Send) -> list[str]:
+        async def fail() -> None:
+            raise ValueError
+
+        async def wait() -> None:
+            await receive()
+            await receive()
+
+        async def both() -> None:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(wait())
+                group.create_task(fail())
+
+        with pytest.raises(ExceptionGroup) as caught:
+            await both()
+        return [type(error).__name__ for error in caught.value.exceptions]
+
+    assert on_bench(steps) == ["ValueError"]
+
+
+def test_create_task_takes_what_receive_and_send_return() -> None:
+    async def steps(scope: Scope, receive: Receive, send: Send) -> Any:
+        ready = asyncio.create_task(receive())  # type: ignore[arg-type]
+        waiting = asyncio.ensure_future(receive())
+        message = await ready
+        done, pending = await asyncio.wait([waiting], timeout=0)
+        assert not done
+        assert pending == {waiting}
+        waiting.cancel()
+        return message
+
+    assert on_bench(steps) == {"type": "http.request", "body": b"", "more_body": False}
+
+
+@pytest.mark.parametrize("way", ["create_task", "gather", "shield", "wait_for", "run_coroutine"])
+def test_ways_to_send(way: str) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        def pass_on(awaitable: Any) -> Awaitable[Any]:
+            if way == "create_task":
+                return asyncio.create_task(awaitable)
+            if way == "gather":
+                return asyncio.gather(awaitable)
+            if way == "shield":
+                return asyncio.shield(awaitable)
+            if way == "wait_for":
+                return asyncio.wait_for(awaitable, 5)
+            return asyncio.wrap_future(asyncio.run_coroutine_threadsafe(awaitable, asyncio.get_running_loop()))
+
+        await pass_on(send({"type": "http.response.start", "status": 200}))
+        await pass_on(send({"type": "http.response.body", "body": b"a", "more_body": True}))
+        await pass_on(send({"type": "http.response.body", "body": b"b"}))
+
+    with serve(app) as server, server.connect() as client:
+        assert client.get().body == b"ab"
+
+
+@pytest.mark.parametrize("value", [None, {"a": 1}, (1, 2), StopIteration(5), ValueError("a value, not raised")])
+def test_a_ready_awaitable_gives_its_value(value: object) -> None:
+    async def use() -> object:
+        first = await Ready(value)
+        second = await asyncio.create_task(Ready(value))  # type: ignore[arg-type, var-annotated]
+        assert second is first
+        assert await DONE is None
+        assert await DONE is None
+        assert await asyncio.create_task(DONE) is None  # type: ignore[arg-type, func-returns-value, var-annotated]
+        return first
+
+    assert asyncio.run(use()) is value
+
+
+def test_a_ready_awaitable_behaves_like_a_coroutine() -> None:
+    for each in (Ready(1), DONE):
+        assert inspect.isawaitable(each)
+        assert asyncio.iscoroutine(each)
+        each.close()
+        with pytest.raises(ZeroDivisionError):
+            each.throw(ZeroDivisionError)
+        with pytest.raises(ZeroDivisionError):
+            each.throw(ZeroDivisionError())
+        with pytest.raises(StopIteration):
+            each.send(None)
+
+
+# -- anyio -------------------------------------------------------------------------------------------------------------
+
+
+def test_anyio() -> None:
+    async def steps(scope: Scope, receive: Receive, send: Send) -> list[Any]:
+        seen: list[Any] = []
+
+        async def child(number: int) -> None:
+            await anyio.lowlevel.checkpoint()
+            seen.append(number)
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(child, 1)
+            group.start_soon(child, 2)
+        with anyio.move_on_after(0) as cancelled:
+            await anyio.sleep_forever()
+        seen.append(cancelled.cancelled_caught)
+        with anyio.CancelScope() as outer:
+            outer.cancel()
+            await anyio.lowlevel.checkpoint()
+        seen.append(outer.cancelled_caught)
+        seen.append(await anyio.to_thread.run_sync(lambda: "thread"))
+        return seen
+
+    with serve_once(steps) as result:
+        assert result == [1, 2, True, True, "thread"]
+
+
+def test_listening_for_a_disconnect_beside_a_stream() -> None:
+    """As Starlette's StreamingResponse does."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        async def listen() -> None:
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            server.notes.put("disconnect")
+            group.cancel_scope.cancel()
+
+        async def stream() -> None:
+            await send({"type": "http.response.start", "status": 200})
+            for _ in range(int(scope["path"][1:])):
+                await send({"type": "http.response.body", "body": b"x", "more_body": True})
+                await anyio.lowlevel.checkpoint()
+            if scope["path"] != "/5":
+                await anyio.sleep_forever()
+            await send({"type": "http.response.body", "body": b""})
+            group.cancel_scope.cancel()
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(listen)
+            await stream()
+
+    with serve(app) as server:
+        with server.connect() as client:
+            assert client.get("/5").body == b"xxxxx"
+            assert client.get("/5").body == b"xxxxx"
+            client.send(b"GET /2 HTTP/1.1\r\n\r\n")
+            client.until(b"x\r\n1\r\nx\r\n")
+            while not server.notes.empty():
+                server.note()
+        assert server.note() == "disconnect"
+        server.idle()
+
+
+# -- context variables -------------------------------------------------------------------------------------------------
+
+
+def test_context_variables_do_not_leak_between_requests() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        before = VARIABLE.get()
+        VARIABLE.set(scope["path"])
+        body = await read_body(receive)
+        await asyncio.sleep(0)
+        await respond(send, f"{before} {VARIABLE.get()} {len(body)}".encode())
+
+    with serve(app) as server, server.connect() as one, server.connect() as two:
+        for _ in range(3):
+            assert one.get("/one").body == b"nothing /one 0"
+            assert two.post(b"body", "/two").body == b"nothing /two 4"
+        assert server.call(VARIABLE.get) == "nothing"
+
+
+def test_context_variables_do_not_leak_between_pipelined_requests() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        before = VARIABLE.get()
+        VARIABLE.set(scope["path"])
+        await asyncio.sleep(0)
+        await respond(send, before.encode())
+
+    with serve(app) as server, server.connect() as client:
+        client.send(b"GET /1 HTTP/1.1\r\n\r\n" * 3)
+        for _ in range(3):
+            assert client.response().body == b"nothing"
+
+
+def test_context_variables_reach_child_tasks() -> None:
+    async def steps(scope: Scope, receive: Receive, send: Send) -> str:
+        VARIABLE.set("mine")
+
+        async def child() -> str:
+            return VARIABLE.get()
+
+        return await asyncio.create_task(child())
+
+    assert on_bench(steps) == "mine"
+
+
+def test_async_generators_and_context_managers_are_finished_in_the_task() -> None:
+    finished: list[object] = []
+
+    async def steps(scope: Scope, receive: Receive, send: Send) -> None:
+        async def numbers() -> Any:
+            try:
+                yield 1
+                yield 2
+            finally:
+                finished.append(asyncio.current_task())
+
+        generator = numbers()
+        async for _ in generator:
+            break
+        await generator.aclose()
+
+    on_bench(steps)
+    assert len(finished) == 1
+    assert finished[0] is not None

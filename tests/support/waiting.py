@@ -1,0 +1,21 @@
+"""Waiting for what announces itself to nobody: a line in another process's log, a number in its statistics."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+DEADLINE = 60.0
+INTERVAL = 0.02
+
+
+def wait_until(look: Callable[[], T], what: Callable[[], object] | str, deadline: float = DEADLINE) -> T:
+    """Look again and again until what is seen is true, and return it. ``what`` tells what is missing at the deadline."""
+    end = time.monotonic() + deadline
+    while not (seen := look()):
+        if time.monotonic() > end:
+            missing = what if isinstance(what, str) else what()
+            raise AssertionError(f"not within {deadline:g} s: {missing}")
+        time.sleep(INTERVAL)
+    return seen
