@@ -1,6 +1,7 @@
 # make run    serve the welcome application at http://127.0.0.1:8000
 # make test   run the tests (make test ARGS="-k reload" for some of them)
 # make check  look at style and types
+# make bench  measure beside other servers (needs wrk; make bench ARGS="--rounds 9")
 # make clean  remove what the others have made
 #
 # Each sets up what it needs in .venv, again only when pyproject.toml has changed. PYTHON=python3.13 picks the Python.
@@ -12,7 +13,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 
-.PHONY: run test check clean
+.PHONY: run test check bench clean
 
 run: $(INSTALLED)
 	@$(BIN)/litmusd $(ARGS)
@@ -24,6 +25,9 @@ check: $(INSTALLED_DEV)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+
+bench: $(INSTALLED)
+	@$(BIN)/python -m loadtest.compare $(ARGS)
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
