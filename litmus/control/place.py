@@ -42,8 +42,12 @@ def default_path(settings_source: Path | None, environ: Mapping[str, str]) -> Pa
     name = f"{_key(subject, is_file=settings_source is not None)}.sock"
     user_directory = environ.get("XDG_RUNTIME_DIR")
     if user_directory and _is_mine(Path(user_directory)):
-        return Path(user_directory, "litmus", name)
-    return Path(environ.get("TMPDIR") or "/tmp", _shared_folder_name(), name)
+        folder = Path(user_directory, "litmus")
+    else:
+        folder = Path(environ.get("TMPDIR") or "/tmp", _shared_folder_name())
+    if len(os.fsencode(folder / name)) > PATH_LIMIT:
+        name = name.rpartition("-")[2]  # the digest alone is as good, if less of a help to people
+    return folder / name
 
 
 def prepare(path: Path) -> None:

@@ -269,7 +269,7 @@ class Http1:
                 framing = _UNTIL_CLOSE
         elif len(body) > head.length or (end and len(body) < head.length):
             raise ResponseError(f"the body has {len(body)} bytes, Content-Length says {head.length}")
-        if head.close or framing == _UNTIL_CLOSE or self._must_continue:
+        if head.close or framing == _UNTIL_CLOSE or self._must_continue or not self._worth_discarding():
             # With 100 (Continue) never sent, nobody can tell whether the body will come.
             self._persistent = False
         if not self._persistent:
@@ -331,7 +331,10 @@ class Http1:
         """Do what the present state does with unread bytes. Returns whether it is worth trying again."""
         state = self.state
         if state <= _HEAD:
-            return not self.blocked and self._read_head(lease)
+            if self.blocked:
+                self.hungry = False  # what lies unread waits for the peer to read, not for more bytes
+                return False
+            return self._read_head(lease)
         if state == _BODY:
             if self.sink is not None:
                 self.sink.body_arrived()
@@ -422,7 +425,7 @@ class Http1:
         self.sink = None
         if self._half_closed and not self._unread():
             self._persistent = False
-        if self._persistent and (self._decoder is None or self._worth_discarding()):
+        if self._persistent and self._worth_discarding():
             self._move(_RESPONSE_END)
             self.hungry = not self._unread()
         elif self.state == _RESPONSE and not self._unread():
@@ -439,10 +442,10 @@ class Http1:
 
     def _breach(self, error: ProtocolError) -> None:
         """The peer broke the protocol: tell it, unless a response is already on its way, and stop."""
-        self._host.refused(error)
         self._persistent = False
         self._decoder = None
         answerable = self._framing == _NOT_STARTED or self.state <= _HEAD
+        self._host.refused(error, answerable)
         self._framing = _COMPLETE
         if not answerable:
             self._cut()

@@ -100,8 +100,8 @@ class Host(Protocol):
     def wake(self) -> None:
         """The state changed outside of ``received``: call it when convenient."""
 
-    def refused(self, error: ProtocolError) -> None:
-        """For the log: the peer broke the protocol."""
+    def refused(self, error: ProtocolError, answered: bool) -> None:
+        """For the log: the peer broke the protocol, and is told so if ``answered``."""
 
 
 class Machine(Protocol):

@@ -209,6 +209,8 @@ class Connection:
                 self._flush()  # the transport must have it to notice that the peer does not read
         elif not self._transport.is_closing():
             self._transport.write(data)
+        elif self._machine is not None:
+            self._machine.lost()  # an earlier write failed; connection_lost is still on its way
 
     def end_output(self) -> None:
         """See ``Host.end_output``."""
@@ -241,9 +243,10 @@ class Connection:
             # In the worker's context: this may be called from within an application's task, with its variables.
             self._engine.loop.call_soon(self._woken, context=self._engine.context)
 
-    def refused(self, error: ProtocolError) -> None:
+    def refused(self, error: ProtocolError, answered: bool) -> None:
         """See ``Host.refused``."""
-        self._engine.counters.responded(error.status)
+        if answered:
+            self._engine.counters.responded(error.status)
         log.info("refused a request from %s: %d, %s", self._client.name, error.status, escape(error.reason))
 
     # Inside
@@ -266,6 +269,9 @@ class Connection:
             while successor is not machine and successor is not None:
                 self._machine = machine = successor
                 successor = machine.received(lease)
+        except BaseException:
+            lease.start = lease.end = 0  # the window is everybody's: nobody else may find these bytes in it
+            raise
         finally:
             self._running = False
         if self._out or self._end_output:

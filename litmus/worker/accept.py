@@ -23,6 +23,8 @@ _BATCH: Final = 64
 """Connections accepted from a listener before those that are open get their turn."""
 
 _QUIET_SECONDS: Final = 0.1
+_SWEEP_SECONDS: Final = DRAIN_SECONDS + 2.0  # a full worker has room when its idle connections have left
+_WARN_SECONDS: Final = 10.0
 _RETRY_SECONDS: Final = 1.0
 
 
@@ -46,6 +48,7 @@ class Acceptor:
         self._open = False
         self._accepting = False
         self._arrived = asyncio.Event()
+        self._warn_after = 0.0
         for each in self._sockets:
             each.setblocking(False)
 
@@ -63,18 +66,19 @@ class Acceptor:
     async def sweep(self) -> None:
         """Accept what is queued, and what is still completing its handshake, when nobody else will; then close.
 
-        Ends when nothing new has come for a while, or after ``DRAIN_SECONDS`` at the latest.
+        Ends when nothing new has come for a while, or after ``_SWEEP_SECONDS`` at the latest.
         """
         loop = self._engine.loop
-        arrived = self._arrived
-        end = loop.time() + DRAIN_SECONDS
-        try:
-            while True:
-                arrived.clear()
-                async with asyncio.timeout_at(min(end, loop.time() + _QUIET_SECONDS)):
-                    await arrived.wait()
-        except TimeoutError:
-            self.close()
+        end = loop.time() + _SWEEP_SECONDS
+        quiet = False
+        while not quiet and loop.time() < end:
+            self._arrived.clear()
+            try:
+                async with asyncio.timeout(_QUIET_SECONDS):
+                    await self._arrived.wait()
+            except TimeoutError:
+                quiet = self._accepting  # a worker that is full does not know what is queued
+        self.close()
 
     def _number(self) -> int:
         return len(self._engine.connections) + self._adopting
@@ -99,11 +103,17 @@ class Acceptor:
     def _readable(self, listener: socket.socket) -> None:
         for _ in range(_BATCH):
             if self._number() >= self._capacity:
-                log.warning("%d connections are open, the most allowed: the next one waits", self._capacity)
+                self._warn()
                 self._pause()
                 return
             if not self._accept(listener):
                 return
+
+    def _warn(self) -> None:
+        now = self._engine.loop.time()
+        if now >= self._warn_after:
+            self._warn_after = now + _WARN_SECONDS
+            log.warning("%d connections are open, the most allowed: the next one waits", self._capacity)
 
     def _accept(self, listener: socket.socket) -> bool:
         """Take one connection off the queue. Returns whether there was one."""
@@ -128,6 +138,7 @@ class Acceptor:
             await self._engine.loop.connect_accepted_socket(self._connection, accepted)
         finally:
             self._adopting -= 1
+            self._changed()
 
     def _connection(self) -> Any:
         return cast(asyncio.BufferedProtocol, Connection(self._engine))

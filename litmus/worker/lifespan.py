@@ -55,7 +55,8 @@ class Lifespan:
         error = await self._ask("lifespan.startup")
         if error is not None:
             raise error
-        self._task.add_done_callback(self._left)
+        if not self._task.done():
+            self._task.add_done_callback(self._left)
 
     async def shutdown(self, seconds: float) -> None:
         """Run the application's shutdown, for at most ``seconds``. Failures are logged."""

@@ -215,8 +215,8 @@ class Worker:
 
     def _tick(self) -> None:
         assert self._engine is not None
-        self._engine.tick()
         self._engine.loop.call_later(TICK, self._tick)
+        self._engine.tick()
 
     # The control pipe
 

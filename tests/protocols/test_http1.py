@@ -749,10 +749,7 @@ def test_pipelined_requests_wait_while_the_peer_does_not_read() -> None:
 def test_what_arrives_while_the_peer_does_not_read_is_served_in_the_end_even_after_eof(
     behind: bytes, at_once: bool
 ) -> None:
-    wire = Wire(echo)
-    wire.machine.output_blocked()
-    wire.machine.output_unblocked()
-    wire.feed(GET % b"1")
+    wire = Wire(echo).feed(GET % b"1")
     wire.machine.output_blocked()
     if at_once:
         wire.feed(behind)

@@ -1,14 +1,17 @@
 """Requests over real sockets: the scope, keep-alive, pipelining, and what leaves on the wire."""
 
 import asyncio
+import gc
+import logging
 import socket
+from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from time import time
 from typing import Any
 
 import pytest
-from support.apps import echo, hello, read_body, respond
+from support.apps import Routes, echo, hello, read_body, respond
 from support.server import serve
 
 from litmus.asgi import Receive, Scope, Send
@@ -301,6 +304,61 @@ def test_two_requests_in_one_segment_and_the_end_of_the_sending() -> None:
         assert client.response().body == b""
         assert client.response().body == b"hi"
         assert client.ends()
+
+
+class GarbageApp(Routes):
+    """Different ways through an exchange."""
+
+    async def later(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await asyncio.sleep(0)
+        await respond(send, await read_body(receive))
+
+    async def fail(self, scope: Scope, receive: Receive, send: Send) -> None:
+        raise ValueError
+
+    async def waiting(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await read_body(receive)
+        task = asyncio.ensure_future(receive())
+        await asyncio.sleep(0)
+        await respond(send)
+        assert (await task)["type"] == "http.disconnect"
+
+
+@pytest.fixture
+def silence() -> Iterator[None]:
+    """Nothing is logged: pytest keeps what is."""
+    logging.disable()
+    yield
+    logging.disable(logging.NOTSET)
+
+
+@pytest.mark.usefixtures("silence")
+@pytest.mark.parametrize("path", ["/", "/later", "/fail", "/waiting"])
+@pytest.mark.parametrize("keep", [True, False])
+def test_nothing_is_left_to_the_garbage_collector(path: str, keep: bool) -> None:
+    """What is over is freed at once: no reference cycles, no lists that grow."""
+
+    def count() -> int:
+        return len(gc.get_objects())
+
+    with serve(GarbageApp()) as server, server.connect() as client:
+        with server.connect() as first:
+            first.get(path)
+        client.get(path)
+        gc.collect()
+        gc.disable()
+        try:
+            before = server.call(count)
+            for _ in range(100):
+                if keep:
+                    client.get(path)
+                else:
+                    with server.connect() as once:
+                        once.get(path, "Connection: close")
+                        once.ends()
+            assert server.call(count) - before < 100
+        finally:
+            gc.enable()
 
 
 # -- breaches ----------------------------------------------------------------------------------------------------------

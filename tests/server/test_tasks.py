@@ -370,6 +370,25 @@ def test_anyio() -> None:
         assert result == [1, 2, True, True, "thread"]
 
 
+def test_anyio_starts_what_receive_and_send_return() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(receive)
+        async with anyio.create_task_group() as group:
+            group.start_soon(receive)
+            await anyio.lowlevel.checkpoint()
+            group.cancel_scope.cancel()
+        for message in (
+            {"type": "http.response.start", "status": 200},
+            {"type": "http.response.body", "body": b"sent"},
+        ):
+            async with anyio.create_task_group() as group:
+                group.start_soon(send, message)
+
+    with serve(app) as server, server.connect() as client:
+        assert client.get().body == b"sent"
+
+
 def test_listening_for_a_disconnect_beside_a_stream() -> None:
     """As Starlette's StreamingResponse does."""
 

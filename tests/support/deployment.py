@@ -47,7 +47,7 @@ def configuration(
 
 
 class Deployment(Litmusd):
-    """A running server in ``folder``, started from a litmus.toml there.
+    """A running server in ``folder``, started from a litmus.toml there, and the clients that are made here.
 
     Args:
         sections: more of the configuration: ``timeouts={"drain": "1s"}``.
@@ -67,6 +67,7 @@ class Deployment(Litmusd):
         self.access_log = folder / "access.log"
         self._given: dict[str, Any] = {"target": target, "workers": workers, "binds": binds, "sections": sections}
         self._read_log = 0
+        self._clients: list[Client | httpx.Client] = []
         self.config.write_text(configuration(folder, **self._given))
         super().__init__(folder, "-c", self.config, environ=environ)
 
@@ -163,6 +164,13 @@ class Deployment(Litmusd):
         self._read_log = match.end()
         return match
 
+    def wait_for_access(self, pattern: str) -> None:
+        """Wait for a line of the access log that matches ``pattern``."""
+        wait_until(
+            lambda: re.search(pattern, self.access_log.read_text(), re.MULTILINE),
+            lambda: f"{pattern!r} in the access log:\n{self.access_log.read_text()}",
+        )
+
     # The clients' side
 
     @property
@@ -178,15 +186,19 @@ class Deployment(Litmusd):
         return f"http://{host}:{port}"
 
     def http(self, **options: Any) -> httpx.Client:
-        """A client that keeps its connections. To be closed."""
-        return httpx.Client(base_url=self.base, timeout=DEADLINE, trust_env=False, **options)
+        """A client that keeps its connections."""
+        http = httpx.Client(base_url=self.base, timeout=DEADLINE, trust_env=False, **options)
+        self._clients.append(http)
+        return http
 
     def connect(self, address: tuple[str, int] | None = None, receive_buffer: int = 0) -> Client:
-        """A connection for bytes. To be closed."""
-        return Client(socket.AF_INET, address or self.address, receive_buffer)
+        """A connection for bytes."""
+        client = Client(socket.AF_INET, address or self.address, receive_buffer)
+        self._clients.append(client)
+        return client
 
     def connect_to_each(self) -> dict[int, Client]:
-        """One connection to each worker that serves, by pid. To be closed."""
+        """One connection to each worker that serves, by pid."""
         address, found = self.address, dict[int, Client]()
         wanted = set(self.workers())
 
@@ -233,7 +245,12 @@ class Deployment(Litmusd):
     # The end
 
     def close(self) -> None:
-        """End it, whatever state it is in, and its workers: one that is stuck would not notice that it is alone."""
+        """End it, whatever state it is in, and its workers: one that is stuck would not notice that it is alone.
+
+        All clients are closed.
+        """
+        for client in self._clients:
+            client.close()
         if self.process.poll() is None:
             kill(psutil.Process(self.pid).children(recursive=True))
         super().close()

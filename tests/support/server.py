@@ -4,6 +4,7 @@ import asyncio
 import queue
 import socket
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -78,7 +79,7 @@ class Server:
         self.engine: Engine
         self.loop: asyncio.AbstractEventLoop
         self._options = options
-        self._clients: list[Client] = []
+        self._clients: weakref.WeakSet[Client] = weakref.WeakSet()
         self._listener = _listen(unix, ipv6)
         self.address: Any = self._listener.getsockname()
         self._started = threading.Event()
@@ -95,7 +96,7 @@ class Server:
     def connect(self, receive_buffer: int = 0) -> Client:
         """A client's connection. With a small ``receive_buffer`` the kernel takes little off the server's hands."""
         client = Client(self._listener.family, self.address, receive_buffer)
-        self._clients.append(client)
+        self._clients.add(client)
         return client
 
     def call(self, function: Callable[..., T], *arguments: Any) -> T:
@@ -132,7 +133,7 @@ class Server:
 
     def close(self) -> None:
         """Cut what is still open, and stop. Everything that was taken must have come back."""
-        for client in self._clients:
+        for client in list(self._clients):
             client.close()
         if not self._thread.is_alive():
             return

@@ -151,7 +151,7 @@ class Wire:
     def wake(self) -> None:
         self._woken = True
 
-    def refused(self, error: ProtocolError) -> None:
+    def refused(self, error: ProtocolError, answered: bool) -> None:
         self.refusals.append(error)
 
     # What happens on the wire

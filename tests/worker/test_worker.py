@@ -371,6 +371,22 @@ def test_drain_with_a_sweep_serves_the_queue() -> None:
         assert process.drained() == []
 
 
+def test_a_sweep_of_a_full_worker_serves_the_queue_as_well() -> None:
+    """As soon as those that are idle have gone."""
+    with worker(limits__connections=3) as process:
+        process.ready()
+        for _ in range(3):
+            process.connect().get()
+        clients = [process.connect() for _ in range(5)]
+        process.listeners[0].close()  # the worker's is the last
+        for client in clients:
+            client.send(b"GET / HTTP/1.1\r\n\r\n")
+        process.tell(Drain(10.0, True))
+        for client in clients:
+            assert client.response().header(b"connection") == b"close"
+        assert process.drained() == []
+
+
 def test_requests_that_run_out_of_time_are_cut_and_named() -> None:
     with worker(SLOW) as process:
         process.ready()
