@@ -209,8 +209,8 @@ class Connection:
                 self._flush()  # the transport must have it to notice that the peer does not read
         elif not self._transport.is_closing():
             self._transport.write(data)
-        elif self._machine is not None:
-            self._machine.lost()  # an earlier write failed; connection_lost is still on its way
+        else:
+            self._write_failed()
 
     def end_output(self) -> None:
         """See ``Host.end_output``."""
@@ -300,14 +300,23 @@ class Connection:
         out, self._out = self._out, []
         self._out_size = 0
         transport = self._transport
-        if out and not transport.is_closing():
-            if len(out) == 1:
-                transport.write(out[0])
-            else:
-                transport.writelines(out)
+        if not out:
+            pass
+        elif transport.is_closing():
+            self._write_failed()
+        elif len(out) == 1:
+            transport.write(out[0])
+        else:
+            transport.writelines(out)
         if self._end_output and not self._running and not transport.is_closing():
             self._end_output = False
             transport.write_eof()
+
+    def _write_failed(self) -> None:
+        """The transport closed itself when an earlier write failed. ``connection_lost`` comes a turn of the loop later,
+        and an application that sends and sends would never let that turn come."""
+        if self._machine is not None:
+            self._machine.lost()
 
     def _arm(self) -> None:
         """Put the deadline of the machine's state on the wheel. Progress within a state earns no extension."""

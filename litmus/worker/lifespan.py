@@ -55,7 +55,7 @@ class Lifespan:
         error = await self._ask("lifespan.startup")
         if error is not None:
             raise error
-        if not self._task.done():
+        if self._outcome is not None and self._outcome.done():  # it is one that takes part
             self._task.add_done_callback(self._left)
 
     async def shutdown(self, seconds: float) -> None:

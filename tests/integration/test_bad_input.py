@@ -78,7 +78,11 @@ MISTAKES = {
     "module": Mistake({"target": "no_such_shop:app"}, ("app.target", "no_such_shop", re.escape(str(APPS)))),
     "import": Mistake(
         {"target": "broken_import:app"},
-        ("app.target", "No module named 'no_such_library'", rf"File \"{re.escape(str(APPS))}/broken_import.py\", line 1"),
+        (
+            "app.target",
+            "No module named 'no_such_library'",
+            rf"File \"{re.escape(str(APPS))}/broken_import.py\", line 1",
+        ),
     ),
     "attribute": Mistake({"target": "broken:application"}, ("app.target", "broken", "no attribute 'application'")),
     "not an application": Mistake({"target": "broken:seven"}, ("app.target", "broken:seven", "int")),

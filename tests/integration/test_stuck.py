@@ -24,9 +24,7 @@ def stick(server: Deployment) -> dict[int, Client]:
     clients = server.connect_to_each()
     for pid, client in clients.items():
         assert begin(client, f"/sleep/{pid}") == pid
-    wait_until(
-        lambda: all(row["tick_age_ms"] > 300 for row in server.stats()["workers"]), "all workers to be blocked"
-    )
+    wait_until(lambda: all(row["tick_age_ms"] > 300 for row in server.stats()["workers"]), "all workers to be blocked")
     return clients
 
 

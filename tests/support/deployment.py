@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import re
 import signal
 import socket
@@ -69,7 +70,9 @@ class Deployment(Litmusd):
         self._read_log = 0
         self._clients: list[Client | httpx.Client] = []
         self.config.write_text(configuration(folder, **self._given))
-        super().__init__(folder, "-c", self.config, environ=environ)
+        # The tests of an implementation are about that one in the server, too.
+        chosen = {name: value for name, value in os.environ.items() if name == "LITMUS_PURE"}
+        super().__init__(folder, "-c", self.config, environ={**chosen, **(environ or {})})
 
     def configure(
         self,
