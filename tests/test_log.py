@@ -32,16 +32,12 @@ child = logging.getLogger("litmus.child")
 
 @pytest.fixture
 def file(tmp_path: Path) -> Iterator[Path]:
-    """A path for the log; afterwards the "litmus" logger is as it was. pytest's own handlers stay away meanwhile."""
-    level, propagate, handlers = logger.level, logger.propagate, list(logger.handlers)
-    for handler in handlers:
-        logger.removeHandler(handler)
+    """A path for the log; afterwards the "litmus" logger is as it was."""
+    level, propagate = logger.level, logger.propagate
     yield tmp_path / "litmus.log"
     log.configure(LogSettings(access=False), "nobody")  # lets the files go
     for handler in list(logger.handlers):
         logger.removeHandler(handler)
-    for handler in handlers:
-        logger.addHandler(handler)
     logger.setLevel(level)
     logger.propagate = propagate
 

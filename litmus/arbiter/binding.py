@@ -122,7 +122,7 @@ def is_missing_address(error: StartupError) -> bool:
 
 
 def _holder(port: int) -> str:
-    """Who listens on a port, as far as this user may know."""
+    """Who listens on a port, as far as this user may know. For a worker of another litmusd it is its arbiter."""
     try:
         for connection in psutil.net_connections("tcp"):
             if (
@@ -131,7 +131,10 @@ def _holder(port: int) -> str:
                 and connection.laddr.port == port
                 and connection.pid
             ):
-                return f" by process {connection.pid} ({psutil.Process(connection.pid).name()})"
+                holder = psutil.Process(connection.pid)
+                if holder.name().startswith("litmus: worker"):
+                    holder = holder.parent() or holder
+                return f" by process {holder.pid} ({holder.name()})"
     except (psutil.Error, OSError):
         return ""
     return ""

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import struct
 import time
 from pathlib import Path
 from types import TracebackType
@@ -9,7 +10,7 @@ from types import TracebackType
 from litmus.control import endpoint, framing, messages, place
 from litmus.control.messages import Reply, Request
 
-_CONNECT_TIMEOUT = 5.0
+_CONNECT_TIMEOUT = 5
 
 
 class ClientError(Exception):
@@ -39,7 +40,8 @@ class Client:
             raise ClientError(str(error)) from error
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            self._socket.settimeout(_CONNECT_TIMEOUT)
+            # Not settimeout: a socket with a timeout does not wait in connect when the server's queue is full (EAGAIN).
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", _CONNECT_TIMEOUT, 0))
             self._socket.connect(os.fspath(path))
         except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError) as error:
             self._socket.close()

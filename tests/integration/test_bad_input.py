@@ -178,7 +178,6 @@ def test_a_port_in_use(tmp_path: Path, serve: Serve) -> None:
         assert f"in use by process {os.getpid()}" in said
 
 
-@pytest.mark.xfail(strict=True, reason="binding._holder names a worker: to stop that one doesn't help")
 def test_a_port_in_use_by_another_litmusd(tmp_path: Path, serve: Serve) -> None:
     server = serve()
     host, port = server.address
@@ -337,10 +336,6 @@ def test_a_crowd_at_the_control_socket(running: Deployment) -> None:
     wait_until(lambda: running.descriptors() == descriptors, "the arbiter to have closed what they left")
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="control.client sets a timeout before it connects: then connect doesn't wait when the queue is full (EAGAIN)",
-)
 def test_a_queue_at_the_control_socket(running: Deployment) -> None:
     outcome: list[object] = []
 

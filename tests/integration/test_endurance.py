@@ -119,4 +119,4 @@ def check_failures(seen: Load) -> None:
 
 
 def open_files(pid: int) -> list[str]:
-    return sorted(os.readlink(entry) for entry in Path(f"/proc/{pid}/fd").iterdir())
+    return sorted(str(entry.readlink()) for entry in Path(f"/proc/{pid}/fd").iterdir())

@@ -32,7 +32,8 @@ CONVERSATION = {
     "chunks": b"POST /upload HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
     + b"".join(b"%x;x=y\r\n%b\r\n" % (len(piece), piece) for piece in (b"a", BODY, b"c" * 70_000))
     + b"0\r\nTrailer: t\r\n\r\n",
-    "unread": b"POST /work HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhelloGET /work/next HTTP/1.1\r\nHost: a\r\n\r\n",
+    "unread": b"POST /work HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"
+    b"GET /work/next HTTP/1.1\r\nHost: a\r\n\r\n",
     "continue": b"POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nExpect: 100-continue\r\n\r\n",
     "streamed": b"GET /download/20 HTTP/1.1\r\nHost: a\r\n\r\n",
     "streamed, old": b"GET /download/20 HTTP/1.0\r\n\r\n",

@@ -158,7 +158,7 @@ class Deployment(Litmusd):
     # What it says
 
     def wait_for_line(self, pattern: str) -> re.Match[str]:
-        """The next place in the log, after the one found last, that matches ``pattern`` (``^`` and ``$``: of a line)."""
+        """The next place in the log, behind the one found last, that matches ``pattern`` (``^``, ``$``: of a line)."""
         expression = re.compile(pattern, re.MULTILINE)
         match = wait_until(
             lambda: expression.search(self.errors, self._read_log),
@@ -260,7 +260,7 @@ class Deployment(Litmusd):
 
 
 Serve = Callable[..., Deployment]
-"""The fixture ``serve``: starts a server and waits until it is up; takes what Deployment takes, except for the folder."""
+"""The fixture ``serve``: starts a server and waits until it is up; takes what Deployment takes, but not the folder."""
 
 
 def resident(pid: int) -> int:

@@ -11,7 +11,7 @@ INTERVAL = 0.02
 
 
 def wait_until(look: Callable[[], T], what: Callable[[], object] | str, deadline: float = DEADLINE) -> T:
-    """Look again and again until what is seen is true, and return it. ``what`` tells what is missing at the deadline."""
+    """Look again and again until what is seen is true, and return it. ``what`` says what is missing at the deadline."""
     end = time.monotonic() + deadline
     while not (seen := look()):
         if time.monotonic() > end:

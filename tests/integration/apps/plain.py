@@ -169,7 +169,7 @@ async def block(scope: Any, receive: Any, send: Any) -> None:
 async def sleep(scope: Any, receive: Any, send: Any) -> None:
     """Blocks the whole worker for good."""
     await begin(send)
-    time.sleep(3600)  # noqa: ASYNC251 (that is the mistake)
+    time.sleep(3600)
 
 
 async def boom(scope: Any, receive: Any, send: Any) -> None:
