@@ -41,6 +41,7 @@ class Engine:
         window: the slab buffer that every connection reads into. Reads are synchronous, so one serves all; what a
             machine does not consume at once moves to a lease of the connection's own.
         connections: those that are open.
+        adopting: accepted sockets that are not connections yet.
         exchanges: those whose application is waiting for something.
         draining: take on nothing new.
         context: the context variables as they were before any request.
@@ -74,6 +75,7 @@ class Engine:
         self.access = access
         self.connections: set[Connection] = set()
         self.exchanges: set[Exchange] = set()
+        self.adopting = 0
         self.draining = False
         self.on_connections_changed: Callable[[], None] = _ignore
         self._idle: asyncio.Future[None] | None = None
@@ -104,16 +106,19 @@ class Engine:
             connection.drain()
 
     async def idle(self) -> None:
-        """Wait until no connection is open and no application is running."""
-        while self.connections or self.exchanges:
+        """Wait until no connection is open, or about to be, and no application is running."""
+        while self._busy():
             self._idle = self.loop.create_future()
             await self._idle
 
     def left(self) -> None:
         """A connection or an exchange has ended."""
         idle = self._idle
-        if idle is not None and not idle.done() and not self.connections and not self.exchanges:
+        if idle is not None and not idle.done() and not self._busy():
             idle.set_result(None)
+
+    def _busy(self) -> bool:
+        return bool(self.connections or self.exchanges or self.adopting)
 
     def close(self) -> None:
         """Write what is still to be written. Nothing is served after this."""

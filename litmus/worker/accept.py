@@ -44,7 +44,6 @@ class Acceptor:
         self._engine = engine
         self._sockets = [listener.socket for listener in listeners]
         self._capacity = capacity
-        self._adopting = 0
         self._open = False
         self._accepting = False
         self._arrived = asyncio.Event()
@@ -81,7 +80,7 @@ class Acceptor:
         self.close()
 
     def _number(self) -> int:
-        return len(self._engine.connections) + self._adopting
+        return len(self._engine.connections) + self._engine.adopting
 
     def _changed(self) -> None:
         """The number of open connections has changed."""
@@ -91,6 +90,7 @@ class Acceptor:
     def _resume(self) -> None:
         if self._open and not self._accepting:
             self._accepting = True
+            self._arrived.set()  # a sweep must not take the pause before this for quiet
             for each in self._sockets:
                 self._engine.loop.add_reader(each.fileno(), self._readable, each)
 
@@ -128,7 +128,7 @@ class Acceptor:
             self._engine.loop.call_later(_RETRY_SECONDS, self._resume)
             return False
         self._arrived.set()
-        self._adopting += 1
+        self._engine.adopting += 1
         start_task(self._engine.loop, self._adopt(accepted))
         return True
 
@@ -137,8 +137,9 @@ class Acceptor:
         try:
             await self._engine.loop.connect_accepted_socket(self._connection, accepted)
         finally:
-            self._adopting -= 1
+            self._engine.adopting -= 1
             self._changed()
+            self._engine.left()
 
     def _connection(self) -> Any:
         return cast(asyncio.BufferedProtocol, Connection(self._engine))

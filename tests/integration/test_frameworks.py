@@ -107,18 +107,19 @@ def test_client_that_leaves_in_the_middle_of_a_response(shop: Shop) -> None:
     wait_until(noticed, "the end of the response's generator")
 
 
+@pytest.mark.parametrize("shop", ["django"], indirect=True)
+def test_a_framework_without_lifespan(shop: Shop) -> None:
+    assert "lifespan" not in shop.server.errors
+
+
+@pytest.mark.parametrize("shop", ["starlette", "fastapi"], indirect=True)
 def test_lifespan_state(shop: Shop) -> None:
-    if shop.framework == "django":
-        # It refuses the lifespan scope, and is taken for one that does without.
-        assert "lifespan" not in shop.server.errors
-        return
     assert shop.server.errors.count("\nopening") == 2
     assert shop.http.get("/state").json() == {"apples": 3}
 
 
+@pytest.mark.parametrize("shop", ["starlette", "fastapi"], indirect=True)
 def test_background_task(shop: Shop) -> None:
-    if shop.framework == "django":
-        pytest.skip("Django has none")
     response = shop.http.post("/background/sweep")
     assert response.status_code == 202
     shop.server.wait_for_line("done /background/sweep")
@@ -169,9 +170,8 @@ def test_two_cookies(shop: Shop) -> None:
     assert [cookie.partition(";")[0] for cookie in cookies] == ["a=1", "b=2"]
 
 
+@pytest.mark.parametrize("shop", ["fastapi"], indirect=True)
 def test_validation_and_threads(shop: Shop) -> None:
-    if shop.framework != "fastapi":
-        pytest.skip("is about FastAPI")
     assert shop.http.post("/order", json={"fruit": "apple", "count": 4}).json() == {"fruit": "apple", "total": 8}
     assert shop.http.post("/order", json={"fruit": "apple"}).status_code == 422
     assert shop.http.post("/order", content=b"{").status_code == 422

@@ -113,6 +113,32 @@ def test_reloads_go_unnoticed(serve: Serve) -> None:
     assert " error " not in server.errors
 
 
+def test_reloads_lose_no_new_connection(serve: Serve) -> None:
+    server = serve(workers=2)
+    with load(server.address, keep_alive=0, uploads=0, fresh=32) as seen:
+        for _ in range(RELOADS):
+            server.reload()
+            seen.wait_for_more(50)
+    assert seen.failures == []
+
+
+def test_what_a_worker_accepts_last_is_answered(serve: Serve) -> None:
+    """Whether the old worker takes a connection in its last moments, or leaves it to the new one: somebody answers."""
+    server = serve(workers=1, app={"lifespan": "off"})  # nothing else to do at the end
+    [old] = server.workers()
+    address = server.address
+    os.kill(old, signal.SIGSTOP)
+    server.reload()
+    [new] = server.workers()
+    os.kill(new, signal.SIGSTOP)
+    # When the old one wakes up, it finds at the same time that it has to go, and a queue of connections.
+    clients = [server.connect(address).send(b"GET /work HTTP/1.1\r\nHost: a\r\n\r\n") for _ in range(20)]
+    os.kill(old, signal.SIGCONT)
+    server.wait_for_line(rf"worker 0\[{old}\] \[gen 1\] has left")
+    os.kill(new, signal.SIGCONT)
+    assert all(client.response().status == 200 for client in clients)
+
+
 def test_a_request_outlives_the_reload_that_comes_in_its_middle(serve: Serve) -> None:
     server = serve(workers=1)
     with server.connect() as client, server.connect() as idle:
@@ -178,7 +204,7 @@ def test_what_is_in_flight_at_the_end_is_completed(serve: Serve, number: signal.
             hold(client, str(index))
         before = seen.served
         server.signal(number)
-        wait_until(lambda: any(failure.refused for failure in seen.failures), "new connections to be refused")
+        wait_until(lambda: any(failure.turned_away for failure in seen.failures), "new connections to be turned away")
         assert server.process.poll() is None
         assert all(let_go(client) for client in held)
         assert server.process.wait(30) == 0
@@ -193,14 +219,13 @@ def test_what_is_in_flight_at_the_end_is_completed(serve: Serve, number: signal.
         socket.create_connection(address).close()
 
 
-def test_newcomers_at_the_end_are_answered_or_refused(serve: Serve) -> None:
+def test_newcomers_at_the_end_are_answered_or_turned_away(serve: Serve) -> None:
     server = serve(workers=8)
     with load(server.address, keep_alive=0, uploads=0, fresh=32) as seen:
         server.signal(signal.SIGTERM)
         assert server.process.wait(30) == 0
-        wait_until(lambda: any(failure.refused for failure in seen.failures), "new connections to be refused")
-    # Who completes the handshake in the moment in which the listener closes is reset by the kernel, unheard.
-    assert [failure for failure in seen.failures if not (failure.refused or failure.unheard)] == []
+        wait_until(lambda: any(failure.turned_away for failure in seen.failures), "new connections to be turned away")
+    assert [failure for failure in seen.failures if not failure.turned_away] == []
 
 
 def test_a_second_signal_does_not_wait(serve: Serve) -> None:

@@ -27,7 +27,7 @@ class Failure:
     Attributes:
         path: of the request.
         worker: who answered the request before on this connection; 0 on a new one.
-        connected: whether there was a connection: a request can't be lost before.
+        connected: whether there was a connection.
         error: what happened.
     """
 
@@ -37,16 +37,9 @@ class Failure:
     error: Exception
 
     @property
-    def refused(self) -> bool:
-        """Whether the client was told at once that nobody listens."""
-        return isinstance(self.error, ConnectionRefusedError)
-
-    @property
-    def unheard(self) -> bool:
-        """Whether a new connection ended before anything of an answer came."""
-        if isinstance(self.error, asyncio.IncompleteReadError):
-            return not self.worker and not self.error.partial
-        return not self.worker and isinstance(self.error, ConnectionError)
+    def turned_away(self) -> bool:
+        """Whether no connection came about: the client knows that it was not heard, and can try elsewhere."""
+        return not self.connected and isinstance(self.error, ConnectionError)
 
 
 @dataclass
