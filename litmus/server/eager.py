@@ -11,7 +11,9 @@ import sys
 from asyncio import Task
 from collections.abc import Callable, Coroutine
 from contextvars import Context
-from typing import Any, Final
+from typing import Any, Final, TypeVar
+
+T = TypeVar("T")
 
 NAME: Final = "request"
 """The name of the tasks. asyncio would number them, which costs more than it tells."""
@@ -36,7 +38,7 @@ class _Catcher:
 _catcher = _Catcher()
 
 
-def start_task(loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, None]) -> Task[None]:
+def start_task(loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, T]) -> Task[T]:
     """Run ``coroutine`` in a new task, the first step right now. Must not be called from within another task."""
     if _EAGER:
         return Task(coroutine, loop=loop, name=NAME, eager_start=True)  # type: ignore[call-arg, unused-ignore]

@@ -22,7 +22,7 @@ cdef class Engine:
     cdef readonly object access
     cdef readonly set connections
     cdef readonly set exchanges
-    cdef public Py_ssize_t adopting
+    cdef readonly set adopting
     cdef readonly bint draining
     cdef public object on_connections_changed
     cdef readonly object context

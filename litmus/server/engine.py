@@ -41,7 +41,7 @@ class Engine:
         window: the slab buffer that every connection reads into. Reads are synchronous, so one serves all; what a
             machine does not consume at once moves to a lease of the connection's own.
         connections: those that are open.
-        adopting: accepted sockets that are not connections yet.
+        adopting: the tasks of accepted sockets that are not connections yet.
         exchanges: those whose application is waiting for something.
         draining: take on nothing new.
         context: the context variables as they were before any request.
@@ -75,7 +75,7 @@ class Engine:
         self.access = access
         self.connections: set[Connection] = set()
         self.exchanges: set[Exchange] = set()
-        self.adopting = 0
+        self.adopting: set[asyncio.Task[Any]] = set()
         self.draining = False
         self.on_connections_changed: Callable[[], None] = _ignore
         self._idle: asyncio.Future[None] | None = None

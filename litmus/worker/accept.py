@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import resource
+import select
 import socket
 from collections.abc import Sequence
 from typing import Any, Final, cast
 
 from litmus.server.connection import Connection
 from litmus.server.eager import start_task
-from litmus.server.engine import DRAIN_SECONDS, Engine
+from litmus.server.engine import Engine
 from litmus.worker.boot import Listener
 
 log = logging.getLogger("litmus.worker")
@@ -23,7 +24,7 @@ _BATCH: Final = 64
 """Connections accepted from a listener before those that are open get their turn."""
 
 _QUIET_SECONDS: Final = 0.1
-_SWEEP_SECONDS: Final = DRAIN_SECONDS + 2.0  # a full worker has room when its idle connections have left
+_SWEEP_SECONDS: Final = 3.0
 _WARN_SECONDS: Final = 10.0
 _RETRY_SECONDS: Final = 1.0
 
@@ -65,22 +66,34 @@ class Acceptor:
     async def sweep(self) -> None:
         """Accept what is queued, and what is still completing its handshake, when nobody else will; then close.
 
-        Ends when nothing new has come for a while, or after ``_SWEEP_SECONDS`` at the latest.
+        Ends when nothing new has come for a while, or after accepting for ``_SWEEP_SECONDS`` at the latest. A worker
+        that is full waits for room first: it does not know what is queued.
         """
         loop = self._engine.loop
-        end = loop.time() + _SWEEP_SECONDS
-        quiet = False
-        while not quiet and loop.time() < end:
+        left = _SWEEP_SECONDS
+        while left > 0:
+            began, accepting = loop.time(), self._accepting
             self._arrived.clear()
             try:
                 async with asyncio.timeout(_QUIET_SECONDS):
                     await self._arrived.wait()
             except TimeoutError:
-                quiet = self._accepting  # a worker that is full does not know what is queued
+                # A late loop serves its timers before it looks at its sockets: ask them, not only the clock.
+                if self._accepting and not self._arrived.is_set() and not self._queued():
+                    break
+            if accepting:
+                left -= loop.time() - began
         self.close()
 
+    def _queued(self) -> bool:
+        """Whether somebody waits to be accepted."""
+        poll = select.poll()
+        for each in self._sockets:
+            poll.register(each, select.POLLIN)
+        return bool(poll.poll(0))
+
     def _number(self) -> int:
-        return len(self._engine.connections) + self._engine.adopting
+        return len(self._engine.connections) + len(self._engine.adopting)
 
     def _changed(self) -> None:
         """The number of open connections has changed."""
@@ -128,18 +141,19 @@ class Acceptor:
             self._engine.loop.call_later(_RETRY_SECONDS, self._resume)
             return False
         self._arrived.set()
-        self._engine.adopting += 1
-        start_task(self._engine.loop, self._adopt(accepted))
+        opening = self._engine.loop.connect_accepted_socket(self._connection, accepted)
+        task = start_task(self._engine.loop, opening)
+        self._engine.adopting.add(task)
+        task.add_done_callback(self._adopted)
         return True
 
-    async def _adopt(self, accepted: socket.socket) -> None:
-        """Make a connection of an accepted socket. The task is kept alive by the loop, which has the socket to open."""
-        try:
-            await self._engine.loop.connect_accepted_socket(self._connection, accepted)
-        finally:
-            self._engine.adopting -= 1
-            self._changed()
-            self._engine.left()
+    def _adopted(self, task: asyncio.Task[Any]) -> None:
+        """The accepted socket has become a connection, or failed to."""
+        self._engine.adopting.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("cannot open an accepted connection: %s", error)
+        self._changed()
+        self._engine.left()
 
     def _connection(self) -> Any:
         return cast(asyncio.BufferedProtocol, Connection(self._engine))

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import resource
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -130,6 +131,34 @@ def test_whenever_they_come_the_room_is_filled(room: int, turns: int) -> None:
             made.turn(turns)
         made.turn()
         assert made.connections == room
+
+
+def late(made: Door) -> None:
+    """Keep the loop from its timers and sockets for longer than a sweep takes for quiet."""
+    made.loop.call_soon(time.sleep, 0.15)
+    made.turn(1)
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_a_late_loop_does_not_take_its_own_lateness_for_quiet(full: bool) -> None:
+    """The sweep's timer and what it waits for come in the same turn of the loop."""
+    with door(room=1 if full else 2) as made:
+        made.open()
+        made.knock()
+        made.turn()
+        sweep = made.loop.create_task(made.acceptor.sweep())
+        made.turn(3)
+        made.knock()
+        if full:
+            made.turn(3)
+            made.leave()
+        late(made)
+        made.turn(5)
+        assert not sweep.done()
+        assert made.connections == (1 if full else 2)
+        if full:
+            made.leave()
+        made.loop.run_until_complete(sweep)
 
 
 @contextmanager

@@ -371,9 +371,6 @@ def test_drain_with_a_sweep_serves_the_queue() -> None:
         assert process.drained() == []
 
 
-@pytest.mark.xfail(
-    strict=False, reason="on a busy machine a full worker's sweep still resets somebody; not understood yet"
-)
 def test_a_sweep_of_a_full_worker_serves_the_queue_as_well() -> None:
     """As soon as those that are idle have gone."""
     with worker(limits__connections=3) as process:
