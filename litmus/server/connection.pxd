@@ -14,6 +14,7 @@ cdef class Connection:
     cdef list _out
     cdef Py_ssize_t _out_size
     cdef bint _paused
+    cdef bint _posted
     cdef bint _running
     cdef bint _served
     cdef object _transport
@@ -27,12 +28,13 @@ cdef class Connection:
     cpdef buffer_updated(self, Py_ssize_t nbytes)
     cpdef request(self, request, stream)
     cpdef write(self, bytes data)
+    cpdef flush(self)
     cpdef consumed(self)
     cpdef wake(self)
     cdef _run(self, Lease lease)
     cdef bint _hand_over(self, successor) except -1
-    cdef _flush(self)
     cdef _arm(self)
+    cdef _post(self)
     cdef _keep(self, Lease lease)
     cdef Lease _leave_window(self, Lease window)
     cdef _move(self, Lease lease, Lease larger)

@@ -1,8 +1,10 @@
 """A connection: the only place that touches a transport.
 
-It reads into slab memory, runs the machine that is in charge, writes what came of it in one piece, and keeps the
-deadline of the machine's state. What the machine does not consume stays in at most one lease of the connection's own;
-when that is full, or the slab is empty, the connection stops reading.
+It reads into slab memory, runs the machine that is in charge, and keeps the deadline of the machine's state. What came
+of it is written at the end of the loop's turn, in one piece and after everybody's requests were served: a processor
+that goes to and fro between application and kernel finds neither's code in its caches. What the machine does not
+consume stays in at most one lease of the connection's own; when that is full, or the slab is empty, the connection
+stops reading.
 """
 
 from __future__ import annotations
@@ -57,6 +59,7 @@ class Connection:
         "_out",
         "_out_size",
         "_paused",
+        "_posted",
         "_running",
         "_served",
         "_transport",
@@ -73,6 +76,7 @@ class Connection:
         self._lease: Lease | None = None
         self._out: list[bytes] = []
         self._out_size = 0
+        self._posted = False
         self._deadline = Deadline.NONE
         self._running = False
         self._served = False
@@ -149,10 +153,29 @@ class Connection:
         if machine is not None:
             machine.lost()
         self._drop_lease()
+        self._out.clear()
         engine.on_connections_changed()
         engine.left()
 
     # What the worker calls
+
+    def flush(self) -> None:
+        """Give the transport what is to be written."""
+        self._posted = False
+        out = self._out
+        transport = self._transport
+        if out:
+            self._out = []
+            self._out_size = 0
+            if transport.is_closing():
+                self._write_failed()
+            elif len(out) == 1:
+                transport.write(out[0])
+            else:
+                transport.writelines(out)
+        if self._end_output and not transport.is_closing():
+            self._end_output = False
+            transport.write_eof()
 
     def drain(self) -> None:
         """Finish what is under way, then close."""
@@ -162,10 +185,12 @@ class Connection:
 
     def abort(self) -> None:
         """Close now, whatever is under way."""
+        self.flush()
         self._transport.abort()
 
     def expire(self) -> None:
         """The deadline has passed. A peer that is still reading what was sent before gets more time."""
+        self.flush()
         unsent = self._transport.get_write_buffer_size()
         if 0 < unsent < self._unsent:
             self._unsent = unsent
@@ -201,25 +226,23 @@ class Connection:
 
     def write(self, data: bytes) -> None:
         """See ``Host.write``."""
-        self._engine.counters.sent(len(data))
-        if self._running:
-            self._out.append(data)
-            self._out_size += len(data)
-            if self._out_size > _GATHER_LIMIT:
-                self._flush()  # the transport must have it to notice that the peer does not read
-        elif not self._transport.is_closing():
-            self._transport.write(data)
+        size = len(data)
+        self._engine.counters.sent(size)
+        self._out.append(data)
+        self._out_size += size
+        if self._out_size > _GATHER_LIMIT:
+            self.flush()  # the transport must have it to notice that the peer does not read
         else:
-            self._write_failed()
+            self._post()
 
     def end_output(self) -> None:
         """See ``Host.end_output``."""
         self._end_output = True
-        if not self._running:
-            self._flush()
+        self._post()
 
     def reset(self) -> None:
         """See ``Host.reset``."""
+        self.flush()
         raw = self._transport.get_extra_info("socket")
         with contextlib.suppress(OSError):
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -274,8 +297,6 @@ class Connection:
             raise
         finally:
             self._running = False
-        if self._out or self._end_output:
-            self._flush()
         if self._machine is None:
             return  # writing found the connection gone
         if successor is None:
@@ -286,6 +307,7 @@ class Connection:
     def _hand_over(self, successor: Machine | None) -> bool:
         """Put ``successor`` in charge; None closes the connection. Returns whether it stays open."""
         if successor is None:
+            self.flush()
             self._transport.close()
             if self._transport.get_write_buffer_size():
                 self._deadline = Deadline.LINGER
@@ -296,21 +318,11 @@ class Connection:
         self._arm()
         return True
 
-    def _flush(self) -> None:
-        out, self._out = self._out, []
-        self._out_size = 0
-        transport = self._transport
-        if not out:
-            pass
-        elif transport.is_closing():
-            self._write_failed()
-        elif len(out) == 1:
-            transport.write(out[0])
-        else:
-            transport.writelines(out)
-        if self._end_output and not self._running and not transport.is_closing():
-            self._end_output = False
-            transport.write_eof()
+    def _post(self) -> None:
+        """Have what is to be written flushed at the end of the loop's turn."""
+        if not self._posted:
+            self._posted = True
+            self._engine.post(self)
 
     def _write_failed(self) -> None:
         """The transport closed itself when an earlier write failed. ``connection_lost`` comes a turn of the loop later,

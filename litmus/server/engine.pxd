@@ -31,4 +31,7 @@ cdef class Engine:
     cdef readonly bytes date
     cdef long long _second
 
+    cdef list _outbox
+
+    cpdef post(self, connection)
     cpdef left(self)

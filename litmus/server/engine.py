@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from contextvars import copy_context
@@ -22,6 +23,8 @@ from litmus.settings import Settings
 if TYPE_CHECKING:
     from litmus.server.connection import Connection
     from litmus.server.exchange import Exchange
+
+log = logging.getLogger("litmus.server")
 
 LINGER_SECONDS = 2.0
 """How long a connection that we have finished with may go on sending before it is closed."""
@@ -78,6 +81,7 @@ class Engine:
         self.adopting: set[asyncio.Task[Any]] = set()
         self.draining = False
         self.on_connections_changed: Callable[[], None] = _ignore
+        self._outbox: list[Connection] = []
         self._idle: asyncio.Future[None] | None = None
         self.context = copy_context()
         self.deadlines = [0] * 4
@@ -98,6 +102,21 @@ class Engine:
         if second != self._second:
             self._second = second
             self.date = f"date: {formatdate(second, usegmt=True)}\r\n".encode("ascii")
+
+    def post(self, connection: Connection) -> None:
+        """Flush ``connection`` at the end of this turn of the loop, with all others that have something to write."""
+        if not self._outbox:
+            self.loop.call_soon(self._deliver, context=self.context)
+        self._outbox.append(connection)
+
+    def _deliver(self) -> None:
+        outbox, self._outbox = self._outbox, []
+        for connection in outbox:
+            try:
+                connection.flush()
+            except Exception:
+                log.exception("cannot write to a connection")  # the others' output must not be lost with it
+                connection.abort()
 
     def drain(self) -> None:
         """Let every connection finish what is under way, and close."""

@@ -266,16 +266,20 @@ def test_a_whole_response_in_one_piece_does_not_wait() -> None:
 # -- on the bench ------------------------------------------------------------------------------------------------------
 
 
+LARGE = b"x" * (65 << 10)
+"""More than a connection gathers before it writes in the middle of the loop's turn."""
+
+
 def test_send_waits_from_the_moment_the_transport_is_full_until_it_is_not() -> None:
     steps: list[str] = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await asyncio.sleep(0)
-        await begin(send)
+        await begin(send, LARGE)
         steps.append("begun")
-        await send({"type": "http.response.body", "body": b"a", "more_body": True})
+        await send({"type": "http.response.body", "body": LARGE, "more_body": True})
         steps.append("sent")
-        await send({"type": "http.response.body", "body": b"b", "more_body": True})
+        await send({"type": "http.response.body", "body": LARGE, "more_body": True})
         steps.append("sent again")
         await send({"type": "http.response.body", "body": b""})
 
@@ -296,11 +300,11 @@ def test_all_who_wait_to_send_go_on() -> None:
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         async def part(number: int) -> None:
-            await send({"type": "http.response.body", "body": b"x", "more_body": True})
+            await send({"type": "http.response.body", "body": LARGE, "more_body": True})
             sent.append(number)
 
         await asyncio.sleep(0)
-        await begin(send, b"x")
+        await begin(send, LARGE)
         async with asyncio.TaskGroup() as group:
             for number in range(3):
                 group.create_task(part(number))
@@ -312,6 +316,29 @@ def test_all_who_wait_to_send_go_on() -> None:
         assert sent == []
         on.do(lambda: setattr(on.transport, "full", False), on.connection.resume_writing)
         assert sorted(sent) == [0, 1, 2]
+
+
+def test_small_parts_are_gathered_until_the_turn_ends() -> None:
+    """And only then is there anything the transport could be full of."""
+    steps: list[str] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await begin(send, b"a")
+        await send({"type": "http.response.body", "body": b"b", "more_body": True})
+        steps.append("sent")
+        await asyncio.sleep(0)
+        await send({"type": "http.response.body", "body": b"c", "more_body": True})
+        steps.append("sent in another turn")
+        await send({"type": "http.response.body", "body": b""})
+
+    with bench(app) as on:
+        on.do(lambda: setattr(on.transport, "full", True), on.arrive(b"GET / HTTP/1.1\r\n\r\n"))
+        assert steps == ["sent"], "the third part went out behind the others, and waits"
+        assert on.transport.writes[0].endswith(b"1\r\na\r\n1\r\nb\r\n")
+        assert on.transport.writes[1:] == [b"1\r\nc\r\n"]
+        on.do(lambda: setattr(on.transport, "full", False), on.connection.resume_writing)
+        assert steps == ["sent", "sent in another turn"]
+        assert on.transport.writes[2:] == [b"0\r\n\r\n"]
 
 
 def test_who_waits_to_send_is_not_forgotten_when_the_response_is_complete() -> None:

@@ -179,15 +179,34 @@ def test_a_task_can_be_cancelled_and_awaited(loop: asyncio.AbstractEventLoop) ->
 # -- in the application ------------------------------------------------------------------------------------------------
 
 
-def test_the_response_is_written_before_the_read_callback_returns() -> None:
+def test_the_response_is_complete_before_the_read_callback_returns() -> None:
+    ends: list[str] = []
+
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
         await respond(send)
+        ends.append("done")
 
     with bench(app) as on:
-        seen: list[bytes] = []
-        on.do(on.arrive(GET), lambda: seen.append(on.out))
-        assert seen[0].endswith(b"ok")
+        seen: list[list[str]] = []
+        on.do(on.arrive(GET), lambda: seen.append(list(ends)))
+        assert seen == [["done"]]
+        assert on.out.endswith(b"ok")
+
+
+def test_all_who_ask_in_one_turn_are_served_before_anything_is_written() -> None:
+    """In one piece each, at the end of the turn."""
+    order: list[str] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await respond(send)
+        order.append(f"served, {len(on.out)} written")
+
+    with bench(app) as on:
+        on.do(on.arrive(GET), on.arrive(GET))
+        assert order == ["served, 0 written"] * 2
+        assert on.out.count(b"200 OK") == 2
+        assert len(on.transport.writes) == 1
 
 
 def test_there_is_a_current_task_throughout() -> None:

@@ -17,19 +17,23 @@ class RubberTransport:
 
     def __init__(self, bench: "Bench") -> None:
         self.bench = bench
-        self.out = b""
+        self.writes: list[bytes] = []
         self.reading = True
         self.full = False
         self.ended = False
         self.closing = False
         self.aborted = False
 
+    @property
+    def out(self) -> bytes:
+        return b"".join(self.writes)
+
     def get_extra_info(self, name: str) -> Any:
         return {"peername": ("192.0.2.1", 4711), "sockname": ("192.0.2.2", 80)}.get(name)
 
     def write(self, data: bytes) -> None:
         assert not self.ended
-        self.out += data
+        self.writes.append(data)
         if self.full:
             self.bench.connection.pause_writing()
 

@@ -142,7 +142,7 @@ def late(made: Door) -> None:
 @pytest.mark.parametrize("full", [False, True])
 def test_a_late_loop_does_not_take_its_own_lateness_for_quiet(full: bool) -> None:
     """The sweep's timer and what it waits for come in the same turn of the loop."""
-    with door(room=1 if full else 2) as made:
+    with door(room=1 if full else 3) as made:
         made.open()
         made.knock()
         made.turn()
