@@ -49,7 +49,7 @@ class Lease:
         start = self.start
         stop = min(start + size, self.end)
         self.start = stop
-        return bytes(self.view[start:stop])
+        return self.view[start:stop].tobytes()
 
     def compact(self) -> None:
         """Move the unread bytes to the front, so that all free room lies behind them."""

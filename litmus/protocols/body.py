@@ -93,7 +93,7 @@ _HEX: Final = frozenset(b"0123456789abcdefABCDEF")
 def _line(lease: Lease) -> bytes | None:
     """Consume a line and return it without its CRLF, or None when its end has not arrived."""
     start = lease.start
-    window = bytes(lease.view[start : min(lease.end, start + LINE_LIMIT)])
+    window = lease.view[start : min(lease.end, start + LINE_LIMIT)].tobytes()
     length = window.find(b"\n")
     if length < 0:
         if len(window) == LINE_LIMIT:

@@ -362,7 +362,7 @@ class Http1:
     def _read_head(self, lease: Lease) -> bool:
         """Hand over the next request if its head is complete. Returns False when more bytes are needed."""
         start = lease.start
-        unread = bytes(lease.view[start : lease.end])
+        unread = lease.view[start : lease.end].tobytes()
         if unread[0] in _EMPTY_LINE and self.state == _IDLE:
             # Empty lines before a request are ignored (RFC 9112, section 2.2).
             lease.start = lease.end - len(unread.lstrip(b"\r\n"))

@@ -1,3 +1,6 @@
+cdef int _SPACE
+
+
 cdef class Request:
     cdef public bytes method
     cdef public bytes target

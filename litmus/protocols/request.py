@@ -71,12 +71,10 @@ class HeadParser:
                 self._keep_alive = parser.should_keep_alive()
             self._parser = httptools.HttpRequestParser(self)
         # httptools has checked the request line; what is in it is had faster without it.
-        line = head[: head.find(b"\r\n")]
-        if line.count(b" ") > 2:
+        line = head[: head.find(b"\r\n")].split(b" ")
+        if len(line) != 3:
             raise ProtocolError(400, "not a request line: method, target and version, one space apart")
-        space = line.find(b" ")
-        last = line.rfind(b" ")
-        request = Request(line[:space], line[space + 1 : last], _VERSIONS.get(line[last + 1 :], ""), self._headers)
+        request = Request(line[0], line[1], _VERSIONS.get(line[2], ""), self._headers)
         request.body = self._body
         request.keep_alive = self._keep_alive
         if request.version == "1.1":
@@ -102,7 +100,7 @@ class HeadParser:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         name = name.lower()
-        if value.endswith((b" ", b"\t")):
+        if value and value[-1] <= _SPACE:
             value = value.rstrip(b" \t")  # httptools leaves what RFC 9112, section 5.1 excludes
         self._headers.append((name, value))
         if name in _FRAMING:
@@ -130,4 +128,5 @@ class HeadParser:
 
 
 _VERSIONS: Final = {b"HTTP/1.1": "1.1", b"HTTP/1.0": "1.0"}
+_SPACE: Final = 0x20
 _FRAMING: Final = frozenset((b"content-length", b"transfer-encoding", b"expect"))

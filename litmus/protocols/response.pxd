@@ -3,7 +3,8 @@ cdef class Head:
     cdef public long long length
     cdef readonly bint close
     cdef bint _has_date
-    cdef list _lines
+    cdef int _lines
+    cdef list _parts
 
     cpdef add(self, bytes line)
     cpdef bytes encode(self, bytes date, bytes body)

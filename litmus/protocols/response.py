@@ -23,14 +23,15 @@ class Head:
         close: the application asked for ``Connection: close``.
     """
 
-    __slots__ = ("_has_date", "_lines", "close", "length", "status")
+    __slots__ = ("_has_date", "_lines", "_parts", "close", "length", "status")
 
     def __init__(self, status: int, headers: Headers) -> None:
         self.status = status
         self.length = UNKNOWN
         self.close = False
         self._has_date = False
-        lines = [_status_line(status)]
+        lines = 1
+        parts = [_status_line(status)]
         for name, value in headers:
             kind = _KINDS.get(name)
             if kind is None:
@@ -41,24 +42,26 @@ class Head:
                 self._notice(kind, value)
                 if kind == _CONNECTION:
                     continue
-            lines.append(b"%b: %b\r\n" % (name, value))
+            lines += 1
+            parts += (name, b": ", value, b"\r\n")
         self._lines = lines
+        self._parts = parts
 
     def add(self, line: bytes) -> None:
         """Append a header line of the server's own, CRLF included."""
-        self._lines.append(line)
+        self._lines += 1
+        self._parts.append(line)
 
     def encode(self, date: bytes, body: bytes) -> bytes:
         """The head on the wire, blank line included, and ``body`` behind it.
 
         Raises ResponseError when a field would break out of its line.
         """
-        lines = self._lines
         if not self._has_date:
-            lines.append(date)
-        head = b"".join(lines)
-        number = len(lines)
-        if head.count(b"\n") != number or head.count(b"\r") != number or head.find(b"\0") >= 0:
+            self.add(date)
+        head = b"".join(self._parts)
+        lines = self._lines
+        if head.count(b"\n") != lines or head.count(b"\r") != lines or head.find(b"\0") >= 0:
             raise ResponseError("a response header contains CR, LF or NUL")
         return b"".join((head, b"\r\n", body))
 
@@ -66,9 +69,10 @@ class Head:
         if kind == _LENGTH:
             if not value.isdigit():
                 raise ResponseError(f"Content-Length is not a number: {value!r}")
-            if self.length not in (UNKNOWN, int(value)):
+            length = int(value)
+            if self.length not in (UNKNOWN, length):
                 raise ResponseError("two different Content-Length headers")
-            self.length = int(value)
+            self.length = length
         elif kind == _DATE:
             self._has_date = True
         elif b"close" in value.lower():

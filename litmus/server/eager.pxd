@@ -1,6 +1,4 @@
-cdef class _Catcher:
-    cdef public object step
-    cdef public object context
+cdef object _step, _context
 
 
 cpdef start_task(loop, coroutine)

@@ -21,32 +21,28 @@ NAME: Final = "request"
 _EAGER: Final = sys.version_info >= (3, 12)
 
 
-class _Catcher:
+_step: Any = None
+_context: Any = None
+
+
+def _catch(step: Callable[[], None], *, context: Context) -> None:
     """Stands in for ``loop.call_soon`` while a task is constructed, and keeps what the task wanted to schedule."""
-
-    __slots__ = ("context", "step")
-
-    def __init__(self) -> None:
-        self.step: Callable[[], None]
-        self.context: Context
-
-    def __call__(self, step: Callable[[], None], *, context: Context) -> None:
-        self.step = step
-        self.context = context
-
-
-_catcher = _Catcher()
+    global _step, _context
+    _step, _context = step, context
 
 
 def start_task(loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, T]) -> Task[T]:
     """Run ``coroutine`` in a new task, the first step right now. Must not be called from within another task."""
     if _EAGER:
         return Task(coroutine, loop=loop, name=NAME, eager_start=True)  # type: ignore[call-arg, unused-ignore]
+    global _step, _context
     shadow = loop.__dict__
-    shadow["call_soon"] = _catcher
+    shadow["call_soon"] = _catch
     try:
         task = Task(coroutine, loop=loop, name=NAME)
     finally:
         del shadow["call_soon"]
-    _catcher.context.run(_catcher.step)
+    step, context = _step, _context
+    _step = _context = None  # nobody but the caller keeps the task
+    context.run(step)
     return task

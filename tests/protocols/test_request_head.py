@@ -166,7 +166,7 @@ BAD = {
     "CONNECT": (501, head("CONNECT example.org:443 HTTP/1.1")),
     "HTTP/2.0": (505, head("GET / HTTP/2.0")),
     "HTTP/0.9": (505, head("GET / HTTP/0.9")),
-    "no version": (505, head("GET /")),
+    "no version": (400, head("GET /")),
     "Icecast": (505, head("SOURCE / ICE/1.0")),
     "RTSP": (505, head("OPTIONS * RTSP/1.0")),
     "a space behind the version": (400, head("GET / HTTP/1.1 ")),
