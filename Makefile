@@ -4,7 +4,8 @@
 # make bench  measure beside other servers (needs wrk; make bench ARGS="--rounds 9")
 # make clean  remove what the others have made
 #
-# Each sets up what it needs in .venv, again only when pyproject.toml has changed. PYTHON=python3.13 picks the Python.
+# Each sets up what it needs in .venv, again only when pyproject.toml, setup.py or a module that is compiled has changed.
+# PYTHON=python3.13 picks the Python.
 
 PYTHON ?= python3
 VENV := .venv
@@ -12,6 +13,12 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
+TYPES := $(shell find litmus -name '*.pxd')
+# To install is to compile: what the extension modules in litmus/ are made of, and by.
+SOURCES := pyproject.toml setup.py $(TYPES) $(wildcard $(TYPES:.pxd=.py))
+# Python prefers an extension module to the .py beside it. So one that is not made anew, for want of a compiler or
+# because its .pxd is gone, must not stay.
+FORGET := find litmus -name '*.so' -delete
 
 .PHONY: run test check bench clean
 
@@ -39,13 +46,15 @@ $(BIN)/python:
 	@echo "Setting up $(VENV) ..."
 	@$(PYTHON) -m venv $(VENV)
 
-$(INSTALLED): pyproject.toml | $(BIN)/python
+$(INSTALLED): $(SOURCES) | $(BIN)/python
 	@echo "Installing Litmus and what it needs ..."
+	@$(FORGET)
 	@$(PIP) --editable .
 	@touch $@
 
 # What the development needs includes what running needs: both stamps are made.
-$(INSTALLED_DEV): pyproject.toml | $(BIN)/python
+$(INSTALLED_DEV): $(SOURCES) | $(BIN)/python
 	@echo "Installing Litmus and what its development needs ..."
+	@$(FORGET)
 	@$(PIP) --editable '.[dev]'
 	@touch $(INSTALLED) $@

@@ -24,16 +24,19 @@ def extensions() -> list[Extension]:
         return []
     typed = [path.relative_to(PACKAGE.parent).with_suffix("") for path in sorted(PACKAGE.rglob("*.pxd"))]
     modules = [
-        Extension(".".join(path.parts), [str(path.with_suffix(".py"))], optional=True, extra_compile_args=FLAGS)
+        Extension(".".join(path.parts), [str(path.with_suffix(".py"))], extra_compile_args=FLAGS)
         for path in typed
         if path.name != "__init__"
     ]
-    return cythonize(
+    compiled: list[Extension] = cythonize(
         modules,
         build_dir="build/cython",
         nthreads=os.cpu_count() or 1,
         compiler_directives={"language_level": 3, "annotation_typing": False, "embedsignature": False},
     )
+    for extension in compiled:
+        extension.optional = True  # Cython makes new extensions of those it is given, and forgets this
+    return compiled
 
 
 setup(ext_modules=extensions(), options={"build_ext": {"parallel": os.cpu_count()}})

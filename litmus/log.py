@@ -9,6 +9,7 @@ Writing never raises and never waits long: what cannot be written is dropped and
 full disk or a reader that fell asleep must not stop the serving of requests.
 """
 
+import contextlib
 import logging
 import os
 import re
@@ -32,6 +33,9 @@ _STANDARD_OUTPUT: Final = 1
 _STANDARD_ERROR: Final = 2
 _LOG: Final = "log.file"
 _ACCESS: Final = "log.access_file"
+
+Owner = tuple[int, int]
+"""The ids of the user and the group that a new file is given to; -1 for either leaves it as it is."""
 
 _UNSAFE = re.compile(r"[^ !#-\[\]-~]")  # all but printable ASCII, and of that the quote and the backslash
 _UNUSUAL = re.compile(r"[^\n\t -~]")
@@ -73,14 +77,16 @@ class LogFile:
     Opening raises OSError. `write` never raises. The file is this object's to close; the inherited descriptor is not.
     """
 
-    def __init__(self, path: Path | None, fallback_fd: int) -> None:
+    def __init__(self, path: Path | None, fallback_fd: int, owner: Owner | None = None) -> None:
         self.path = path
+        self.owner = owner
+        """Who is given the file if opening it, now or again, makes a new one."""
         self.failures = 0
         """How many writes were dropped, wholly or from some point on."""
         self._torn = False  # the last line written lacks its end
         self._stuck = False  # the last write waited in vain
         self._owned = path is not None
-        self._fd = fallback_fd if path is None else _open(path)
+        self._fd = fallback_fd if path is None else _open(path, owner)
         if path is None and (fd := _open_pipe_again(fallback_fd)) is not None:
             self._fd, self._owned = fd, True
         self._regular, self._may_wait = _nature(self._fd)
@@ -127,7 +133,7 @@ class LogFile:
         """Open the path again, after it was rotated away. OSError when that fails; the old file is then kept."""
         if self.path is None or self._fd < 0:
             return
-        fd = _open(self.path)
+        fd = _open(self.path, self.owner)
         try:
             # In place, so that a thread that is just writing has either the old file or the new.
             os.dup2(fd, self._fd, inheritable=False)
@@ -144,9 +150,18 @@ class LogFile:
             os.close(fd)
 
 
-def _open(path: Path) -> int:
+def _open(path: Path, owner: Owner | None) -> int:
     # Non-blocking for the sake of named pipes: to open one that nobody reads is an error then, and not an endless wait.
-    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC, 0o640)
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC
+    if owner is not None:
+        # Only what did not exist is given away: of anything else (a link above all) nobody knows whose it is, and who
+        # may write in the folder could have root make them a present of any file.
+        with contextlib.suppress(FileExistsError):
+            fd = os.open(path, flags | os.O_EXCL, 0o640)
+            with contextlib.suppress(OSError):  # a file system without owners; who can't open the file will say so
+                os.fchown(fd, *owner)
+            return fd
+    return os.open(path, flags, 0o640)
 
 
 def _open_pipe_again(fd: int) -> int | None:
@@ -247,8 +262,11 @@ _logger = logging.getLogger("litmus")
 _files: dict[str, LogFile] = {}
 
 
-def configure(settings: LogSettings, role: str) -> None:
+def configure(settings: LogSettings, role: str, owner: Owner | None = None) -> None:
     """Send the "litmus" logger to where `settings` say, in the name of `role` ("arbiter", "worker 2").
+
+    Files that are made on the way, or by `reopen` later, are given to `owner`, so that those who gave up root can open
+    them again after a rotation. One that exists keeps the owner it has.
 
     May be called again: at a reload, and in a forked worker, which then keeps the files its parent opened, perhaps as
     root. LogError when a file cannot be opened; everything then stays as it was.
@@ -263,10 +281,12 @@ def configure(settings: LogSettings, role: str) -> None:
             files[key] = current
             continue
         try:
-            files[key] = LogFile(path, fallback_fd)
+            files[key] = LogFile(path, fallback_fd, owner)
         except OSError as error:
             _close_others(files, _files)
             raise LogError(f"{key} = {spell(str(path))}: cannot be opened for writing: {error.strerror}") from error
+    for file in files.values():
+        file.owner = owner
     _attach(files[_LOG], role, settings.level)
     _close_others(_files, files)
     _files.clear()

@@ -159,11 +159,17 @@ class LogSettings:
 
     level: str = option(Choice("debug", "info", "warning", "error"), "info", "The least level that is logged.")
     file: Path | None = option(
-        File(in_existing_folder=True), "", "The log's file, reopened on USR1. Empty: standard error."
+        File(in_existing_folder=True),
+        "",
+        "The log's file. Empty: standard error. To rotate it, rename it and send USR1 to the arbiter, which makes a "
+        "new one and gives it to arbiter.user and arbiter.group; that user must be able to reach the folder, and "
+        "should not be able to write in it.",
     )
     access: bool = option(Flag(), True, "Whether each request is written to the access log.")
     access_file: Path | None = option(
-        File(in_existing_folder=True), "", "The access log's file, reopened on USR1. Empty: standard output."
+        File(in_existing_folder=True),
+        "",
+        "The access log's file, rotated in the same way. Empty: standard output.",
     )
 
 

@@ -89,3 +89,8 @@ def format_duration(seconds: float) -> str:
 def _plain(number: Decimal) -> str:
     text = f"{number:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def count(number: int, noun: str) -> str:
+    """A number of things in words: "1 worker", "2 workers"."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -288,6 +288,61 @@ def test_a_forked_worker_keeps_the_files_of_its_parent(file: Path) -> None:
     assert match.groups() == ("info", "worker 0", str(pid), "from the child")
 
 
+# -- who owns the files ------------------------------------------------------------------------------------------------
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+
+NOBODY = (65534, 65534)
+
+
+def owner(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_uid, status.st_gid
+
+
+@needs_root
+def test_new_files_are_given_away_at_the_start_and_after_a_rotation(file: Path, tmp_path: Path) -> None:
+    access_path = tmp_path / "access.log"
+    log.configure(LogSettings(file=file, access_file=access_path), "arbiter", NOBODY)
+    assert owner(file) == owner(access_path) == NOBODY
+    file.rename(tmp_path / "litmus.log.1")
+    access_path.rename(tmp_path / "access.log.1")
+    log.reopen()
+    assert owner(file) == owner(access_path) == NOBODY
+    assert file.stat().st_mode & 0o777 == 0o640
+
+
+@needs_root
+def test_configuring_again_changes_who_gets_the_next_file_and_not_who_has_this_one(file: Path) -> None:
+    log.configure(LogSettings(file=file, access=False), "arbiter")
+    log.configure(LogSettings(file=file, access=False), "arbiter", (-1, 65534))
+    assert owner(file) == (0, os.getegid())
+    file.unlink()
+    log.reopen()
+    assert owner(file) == (0, 65534)
+    log.configure(LogSettings(file=file, access=False), "worker 0")
+    file.unlink()
+    log.reopen()
+    assert owner(file) == (0, os.getegid())
+
+
+@needs_root
+def test_what_exists_is_not_given_away(tmp_path: Path) -> None:
+    """Else who may write in the folder could put a link there, and would be given the file behind it."""
+    secret, missing = tmp_path / "secret", tmp_path / "missing"
+    secret.touch()
+    (tmp_path / "symbolic.log").symlink_to(secret)
+    (tmp_path / "dangling.log").symlink_to(missing)
+    (tmp_path / "hard.log").hardlink_to(secret)
+    for name in ("symbolic.log", "dangling.log", "hard.log", "secret"):
+        file = LogFile(tmp_path / name, -1, NOBODY)
+        file.reopen()
+        file.write(b"x\n")
+        assert file.failures == 0
+        file.close()
+    assert owner(secret) == owner(missing) == (0, os.getegid())
+
+
 # -- LogFile: what can go wrong ----------------------------------------------------------------------------------------
 
 

@@ -1,9 +1,11 @@
-"""What surrounds the package: units, image, Makefile."""
+"""What surrounds the package: units, image, Makefile, setup.py."""
 
+import importlib.util
 import os
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -162,13 +164,20 @@ def test_what_the_dockerfile_copies_is_let_through() -> None:
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """As much of the project as make looks at, with an environment that is set up already."""
-    for name in ("Makefile", "pyproject.toml"):
+    for name in ("Makefile", "pyproject.toml", "setup.py"):
         shutil.copy(ROOT / name, tmp_path)
+        os.utime(tmp_path / name, (1, 1))
+    for types in (ROOT / "litmus").rglob("*.pxd"):
+        for source in (types, types.with_suffix(".py")):
+            copy = tmp_path / source.relative_to(ROOT)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.touch()
+            os.utime(copy, (1, 1))
     (tmp_path / ".venv" / "bin").mkdir(parents=True)
     (tmp_path / ".venv" / "bin" / "python").touch()
     for stamp in (".installed", ".installed-dev"):
         (tmp_path / ".venv" / stamp).touch()
-    os.utime(tmp_path / "pyproject.toml", (1, 1))
+        os.utime(tmp_path / ".venv" / stamp, (2, 2))
     return tmp_path
 
 
@@ -200,13 +209,37 @@ def test_the_second_time_nothing_is_set_up(checkout: Path) -> None:
 
 @needs_make
 @pytest.mark.parametrize(("target", "what"), [("run", "--editable ."), ("test", "--editable '.[dev]'")])
-def test_it_is_installed_anew_when_the_project_file_has_changed(checkout: Path, target: str, what: str) -> None:
-    os.utime(checkout / "pyproject.toml")
-    os.utime(checkout / ".venv" / ".installed", (1, 1))
-    os.utime(checkout / ".venv" / ".installed-dev", (1, 1))
+@pytest.mark.parametrize("changed", ["pyproject.toml", "setup.py", "litmus/memory/lease.pxd", "litmus/memory/lease.py"])
+def test_it_is_installed_anew_when_what_makes_it_has_changed(
+    checkout: Path, changed: str, target: str, what: str
+) -> None:
+    os.utime(checkout / changed)
     commands = would_do(checkout, target)
     assert what in commands
     assert "-m venv" not in commands
+
+
+@needs_make
+def test_a_module_that_is_not_compiled_takes_no_setting_up(checkout: Path) -> None:
+    (checkout / "litmus" / "cold.py").touch()
+    assert would_do(checkout, "run") == ".venv/bin/litmusd \n"
+
+
+@needs_make
+@pytest.mark.parametrize("target", ["run", "test"])
+def test_what_was_compiled_before_a_change_is_not_loaded_after_it(checkout: Path, target: str) -> None:
+    """Even if it can't be compiled again: the programs in this environment do nothing, and so does their compiler."""
+    for program in ("python", "litmusd"):
+        (checkout / ".venv" / "bin" / program).write_text("#!/bin/sh\n")
+        (checkout / ".venv" / "bin" / program).chmod(0o755)
+    compiled = checkout / "litmus" / "memory" / "lease.cpython-311-x86_64-linux-gnu.so"
+    compiled.touch()
+    assert make(checkout, target).returncode == 0
+    assert compiled.exists()
+    os.utime(checkout / "litmus" / "memory" / "lease.pxd")
+    assert make(checkout, target).returncode == 0
+    assert not compiled.exists()
+    assert "pip" not in would_do(checkout, target)
 
 
 @needs_make
@@ -229,6 +262,28 @@ def test_an_old_python_is_refused_in_words(checkout: Path) -> None:
     assert result.returncode != 0
     assert "Python 3.11 or newer is needed, this is 3.9.2: make PYTHON=..." in result.stderr
     assert not (checkout / ".venv").exists()
+
+
+# setup.py
+
+
+@pytest.mark.skipif(
+    not all(map(importlib.util.find_spec, ("Cython", "setuptools"))), reason="needs Cython and setuptools"
+)
+def test_a_compiler_that_fails_does_not_stop_the_build(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "setup.py", tmp_path)
+    (tmp_path / "litmus").mkdir()
+    (tmp_path / "litmus" / "__init__.py").touch()
+    (tmp_path / "litmus" / "hot.py").write_text("def one():\n    return 1\n")
+    (tmp_path / "litmus" / "hot.pxd").write_text("cpdef int one()\n")
+    command = [sys.executable, "setup.py", "-q", "build_ext", "--inplace"]
+    for compiler, made in (("/bin/false", 0), ("/no/such/compiler", 0), (None, 1)):
+        if compiler is None and shutil.which("cc") is None:
+            continue
+        environ = {**os.environ, "CC": compiler or "cc"}
+        result = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
+        assert result.returncode == 0, result.stderr
+        assert len(list(tmp_path.glob("litmus/*.so"))) == made
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from litmus.units import format_duration, format_size, parse_duration, parse_size
+from litmus.units import count, format_duration, format_size, parse_duration, parse_size
 
 
 @pytest.mark.parametrize(
@@ -140,3 +140,7 @@ def test_durations_are_spelled_plainly(seconds: float, text: str) -> None:
 def test_a_spelled_duration_reads_back(seconds: float) -> None:
     seconds = round(seconds, 9)
     assert parse_duration(format_duration(seconds)) == seconds
+
+
+def test_counts_in_words() -> None:
+    assert [count(number, "worker") for number in (0, 1, 2)] == ["0 workers", "1 worker", "2 workers"]

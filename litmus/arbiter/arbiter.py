@@ -11,6 +11,7 @@ from setproctitle import setproctitle
 
 import litmus
 from litmus import build, log
+from litmus.arbiter import logfiles
 from litmus.arbiter.changes import Changes, ReplyCallback, workers_wanted
 from litmus.arbiter.checks import check_privileges
 from litmus.arbiter.crew import Crew
@@ -30,6 +31,7 @@ from litmus.log import LogError
 from litmus.memory.report import report
 from litmus.memory.segment import Segment
 from litmus.settings import Settings
+from litmus.units import count
 from litmus.worker import worker as worker_module
 
 __all__ = ["Arbiter", "StartupError"]
@@ -73,7 +75,7 @@ class Arbiter:
         settings = self._settings
         check_privileges(settings)
         try:
-            log.configure(settings.log, "arbiter")
+            logfiles.configure(settings)
             inherited = inherited_sockets(self._environ)
         except (LogError, ValueError) as error:
             raise StartupError(str(error)) from error
@@ -139,7 +141,9 @@ class Arbiter:
             self._watch_dog()
             self._show()
             addresses = ", ".join(self.addresses)
-            _logger.info("litmus %s starts %d workers, listening at %s", litmus.__version__, self._workers, addresses)
+            _logger.info(
+                "litmus %s starts %s, listening at %s", litmus.__version__, count(self._workers, "worker"), addresses
+            )
             self._crew.start(self._workers)
             self._reactor.run()
         finally:
@@ -185,7 +189,7 @@ class Arbiter:
     def _shut_down(self) -> None:
         """Drain, and stop when the last worker has left."""
         self._state = "stopping"
-        _logger.info("stopping: %d workers drain", len(self._fleet.workers))
+        _logger.info("stopping: %s to drain", count(len(self._fleet.workers), "worker"))
         self._notifier.stopping()
         self._changes.forbid("the server is stopping")
         self._crew.shut_down(drain=True)
@@ -241,7 +245,7 @@ class Arbiter:
                 case signal.SIGTTOU:
                     self._changes.scale_when_possible(-1)
                 case signal.SIGUSR1:
-                    log.reopen()
+                    log.reopen()  # first: it makes new files, and gives them to those who are told then
                     self._fleet.tell_all(ReopenLogs())
 
     # What the control socket may ask for (litmus.control.server.Operations)
@@ -295,8 +299,7 @@ class Arbiter:
     def _summary(self) -> str:
         workers = self._crew.width
         return (
-            f"generation {self._crew.generation} serves with {workers} worker{'' if workers == 1 else 's'} "
-            f"at {', '.join(self.addresses)}"
+            f"generation {self._crew.generation} serves with {count(workers, 'worker')} at {', '.join(self.addresses)}"
         )
 
     def _show(self) -> None:

@@ -122,7 +122,10 @@ def is_missing_address(error: StartupError) -> bool:
 
 
 def _holder(port: int) -> str:
-    """Who listens on a port, as far as this user may know. For a worker of another litmusd it is its arbiter."""
+    """Who listens on a port, as far as this user may know. For a worker of another litmusd it is its arbiter.
+
+    Unless that is dead: then the worker's parent is process 1, and the worker itself is the one to stop.
+    """
     try:
         for connection in psutil.net_connections("tcp"):
             if (
@@ -132,8 +135,9 @@ def _holder(port: int) -> str:
                 and connection.pid
             ):
                 holder = psutil.Process(connection.pid)
-                if holder.name().startswith("litmus: worker"):
-                    holder = holder.parent() or holder
+                parent = holder.parent()
+                if parent is not None and parent.name().startswith("litmus: arbiter"):
+                    holder = parent
                 return f" by process {holder.pid} ({holder.name()})"
     except (psutil.Error, OSError):
         return ""

@@ -2,6 +2,7 @@
 
 import functools
 import logging
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -9,10 +10,11 @@ from litmus.arbiter import cpus
 from litmus.arbiter.checks import check_privileges, unchangeable
 from litmus.arbiter.crew import Crew
 from litmus.arbiter.errors import StartupError
-from litmus.arbiter.rollout import Growth, Reload
+from litmus.arbiter.rollout import Finish, Growth, Reload
 from litmus.control.messages import Done, Refused, Reply
 from litmus.loading import ConfigError
 from litmus.settings import MAX_WORKERS, Settings
+from litmus.units import count
 
 ReplyCallback = Callable[[Reply], None]
 
@@ -109,8 +111,9 @@ class Changes:
             reply(Refused(f"{n} workers are not possible: from 1 to {MAX_WORKERS} are"))
         elif n > before:
             _logger.info("scaling from %d to %d workers", before, n)
-            self._operation = Growth(self._crew, boot_width(), functools.partial(self._grown, reply))
-            self._operation.begin(n)
+            finish = functools.partial(self._grown, reply)
+            growth = Growth(self._crew, boot_width(), finish)
+            self._begin(growth, functools.partial(growth.begin, n), finish)
         elif n < before:
             _logger.info("scaling from %d to %d workers", before, n)
             self._crew.retire(n)
@@ -151,10 +154,13 @@ class Changes:
             self._reloaded(reply, Refused("the configuration is refused", str(error)))
             return
         crew, workers = self._crew, workers_wanted(settings)
-        _logger.info("reloading: generation %d with %d workers (so far %d)", self._generations, workers, crew.width)
+        _logger.info(
+            "reloading: generation %d with %s (so far %d)", self._generations, count(workers, "worker"), crew.width
+        )
         self._on_reload()
-        self._operation = Reload(crew, boot_width(), functools.partial(self._reloaded, reply))
-        self._operation.begin(settings, workers, self._generations)
+        finish = functools.partial(self._reloaded, reply)
+        operation = Reload(crew, boot_width(), finish)
+        self._begin(operation, functools.partial(operation.begin, settings, workers, self._generations), finish)
 
     def _read(self) -> Settings:
         """The configuration as it is now. Raises StartupError if this server can't have it."""
@@ -173,6 +179,24 @@ class Changes:
             self.last_reload["error"] = outcome.error
             self._explain(f"reload refused, generation {self._crew.generation} keeps serving", outcome)
         self._end(reply, outcome)
+
+    # Both
+
+    def _begin(self, operation: Reload | Growth, begin: Callable[[], None], finish: Finish) -> None:
+        """Call ``begin``. If it raises, the operation is given up: one that never ended would forbid all others."""
+        self._operation = operation
+        try:
+            begin()
+        except Exception as error:
+            if self._operation is not operation:
+                raise  # it is over, and whoever was told so is to blame
+            reason, detail = f"unexpected {type(error).__name__}: {error}", traceback.format_exc().rstrip()
+            try:
+                operation.abort(reason, detail)
+            except Exception:
+                _logger.exception("a change that failed could not be undone")
+            if self._operation is operation:
+                finish(Refused(reason, detail))
 
     def _end(self, reply: ReplyCallback, outcome: Reply) -> None:
         self._operation = None

@@ -8,7 +8,9 @@ import time
 from litmus import log
 from litmus.arbiter.slots import Death, Worker, WorkerState
 from litmus.memory.flight import PHASE_TEXT, Flight
+from litmus.memory.scoreboard import IN_FLIGHT
 from litmus.memory.segment import Seat
+from litmus.units import count
 
 FLIGHTS_SHOWN = 20
 
@@ -35,7 +37,7 @@ def examine(worker: Worker, status: os.waitid_result, seat: Seat) -> Death:
             last_error = log.escape(seat.scoreboard.last_error)
             flights = seat.flight.entries()
             on_board = [_describe(flight) for flight in flights[:FLIGHTS_SHOWN]]
-            total = len(flights)
+            total = max(len(flights), seat.scoreboard.cells[IN_FLIGHT])  # the table has room for only so many
         except Exception:
             _logger.warning("%s left pages that can't be read", worker, exc_info=True)
     return Death(_how(worker, status), regular, worker.served, worker.boot_failed, last_error, on_board, total)
@@ -56,7 +58,7 @@ def publish(worker: Worker, death: Death, then: str = "") -> None:
     if death.traceback:
         lines.append(death.traceback)
     if death.on_board:
-        lines.append(f"on board: {death.on_board_total} request{'' if death.on_board_total == 1 else 's'}")
+        lines.append(f"on board: {count(death.on_board_total, 'request')}")
         lines += death.on_board
         if death.on_board_total > len(death.on_board):
             lines.append(f"… and {death.on_board_total - len(death.on_board)} more")

@@ -13,7 +13,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
-from litmus import log
+from litmus.arbiter import logfiles
 from litmus.arbiter.crew import Crew
 from litmus.arbiter.errors import SpawnError, StartupError
 from litmus.arbiter.listeners import Plan
@@ -147,10 +147,12 @@ class Growth:
         self._crew.retire(self._before)
         self._finish(Refused(f"the new workers did not start: {reason}", detail))
 
-    def abort(self, reason: str) -> None:
+    def abort(self, reason: str, detail: str = "") -> None:
         """Stop in the middle."""
-        if self._launch is not None and self._launch.state is LaunchState.BOOTING:
-            self._launch.fail(reason)
+        if self._launch is None:
+            self._revert(reason, detail)
+        elif self._launch.state is LaunchState.BOOTING:
+            self._launch.fail(reason, detail)
 
 
 class Reload:
@@ -166,6 +168,7 @@ class Reload:
         self._width = width
         self._finish = finish
         self._before = crew.width
+        self._plan: Plan | None = None
         self._launch: Launch | None = None
 
     def begin(self, settings: Settings, workers: int, generation: int) -> None:
@@ -175,7 +178,7 @@ class Reload:
             self._finish(_no_seats(workers, crew.fleet.free_seats))
             return
         try:
-            log.configure(settings.log, "arbiter")  # before the fork: workers may lack the right to open its files
+            logfiles.configure(settings)  # before the fork: workers may lack the right to open its files
             plan = crew.listeners.plan(settings.listen, settings.origins, len(crew.slots))
         except (LogError, StartupError) as error:
             self._restore_log()
@@ -194,25 +197,29 @@ class Reload:
         self._launch.begin()
 
     def _commit(self, workers: Mapping[Slot, Worker]) -> None:
+        assert self._plan is not None
         self._crew.promote(workers, self._settings, self._generation, self._plan)
         self._finish(Done({"generation": self._generation, "workers": self._crew.width}))
 
     def _revert(self, reason: str, detail: str) -> None:
-        self._crew.listeners.discard(self._plan)
+        if self._plan is not None:
+            self._crew.listeners.discard(self._plan)
         self._crew.retire(self._before)
         self._restore_log()
         self._finish(Refused(f"the new generation did not start: {reason}", detail))
 
     def _restore_log(self) -> None:
         try:
-            log.configure(self._crew.settings.log, "arbiter")
+            logfiles.configure(self._crew.settings)
         except LogError as error:
             _logger.error("the log goes to where the refused configuration wanted it: %s", error)
 
-    def abort(self, reason: str) -> None:
+    def abort(self, reason: str, detail: str = "") -> None:
         """Stop in the middle; the old generation stays in charge."""
-        if self._launch is not None and self._launch.state is LaunchState.BOOTING:
-            self._launch.fail(reason)
+        if self._launch is None:
+            self._revert(reason, detail)
+        elif self._launch.state is LaunchState.BOOTING:
+            self._launch.fail(reason, detail)
 
 
 def _no_seats(wanted: int, free: int) -> Refused:

@@ -139,7 +139,7 @@ def reload(
     config: ConfigOption = None,
     timeout: TimeoutOption = 300.0,
 ) -> None:
-    """Read the configuration and the application again and replace the workers, one after the other.
+    """Read the configuration and the application again and replace the workers by new ones.
 
     If the configuration is wrong or the new workers do not start, the old ones keep serving, and the reason is printed.
     """

@@ -17,7 +17,7 @@ from litmus.memory.lease import Lease
 from litmus.protocols.body import ChunkedDecoder, Decoder, LengthDecoder
 from litmus.protocols.errors import ProtocolError, ResponseError
 from litmus.protocols.machine import Deadline, Headers, Host, Machine, Sink
-from litmus.protocols.request import CHUNKED, NO_BODY, HeadParser
+from litmus.protocols.request import CHUNKED, NO_BODY, HeadParser, check_beginning
 from litmus.protocols.response import CONTINUE, LAST_CHUNK, UNKNOWN, Head, bodiless, chunk, error_response
 
 HEAD_LIMIT: Final = 64 << 10
@@ -288,6 +288,8 @@ class Http1:
         else:
             self._host.write(head.encode(self._host.date, b""))
             self._host.write(content)
+        if self.state == _CLOSED:
+            return 0  # writing found the connection gone
         self._framing = framing
         self._must_continue = False
         self._remaining = head.length - size
@@ -313,6 +315,8 @@ class Http1:
             size = 0
         if data and framing != _COMPLETE:
             self._host.write(data)
+        if self.state == _CLOSED:
+            return 0
         if end:
             self._finish()
         return size
@@ -371,6 +375,7 @@ class Http1:
         if length < 4:
             if len(unread) >= HEAD_LIMIT:
                 raise ProtocolError(431, "request head too large")
+            check_beginning(unread)
             self._scanned = len(unread)
             self._move(_PARTIAL)
             self.hungry = True
@@ -378,7 +383,11 @@ class Http1:
         self._scanned = 0
         head = unread if length == len(unread) else unread[:length]
         lease.start = start + length
-        request = self._parser.parse(head)
+        try:
+            request = self._parser.parse(head)
+        except ProtocolError:
+            check_beginning(head)  # the same words, in however many pieces it came
+            raise
         self._method = request.method
         self._version = request.version
         self._persistent = request.keep_alive and not self._draining
@@ -451,6 +460,8 @@ class Http1:
             self._cut()
             return
         self._host.write(error_response(error.status, error.reason, self._host.date))
+        if self.state == _CLOSED:
+            return
         self._host.end_output()
         self._move(_BREACH)
         self._detach()

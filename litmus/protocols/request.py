@@ -127,6 +127,24 @@ class HeadParser:
             raise ProtocolError(400, "more than one Content-Length or Transfer-Encoding")
 
 
+def check_beginning(head: bytes) -> None:
+    """Refuse what can't become a request head any more, before its peer has us wait for the rest.
+
+    Raises ProtocolError.
+    """
+    if head.startswith(_TLS_HANDSHAKE[: len(head)]):
+        raise ProtocolError(400, "this is TLS, and plain HTTP is spoken here")
+    if not _FIRST_LETTER <= head[0] <= _LAST_LETTER:
+        raise ProtocolError(400, "not a request")
+    if head.count(b"\n") != head.count(b"\r\n"):
+        raise ProtocolError(400, "a line that ends without CR")
+
+
+_TLS_HANDSHAKE: Final = b"\x16\x03"
+_FIRST_LETTER: Final = ord("A")
+_LAST_LETTER: Final = ord("Z")
+"""All methods that httptools knows begin with one of these."""
+
 _VERSIONS: Final = {b"HTTP/1.1": "1.1", b"HTTP/1.0": "1.0"}
 _SPACE: Final = 0x20
 _FRAMING: Final = frozenset((b"content-length", b"transfer-encoding", b"expect"))

@@ -14,7 +14,7 @@ cdef class Connection:
     cdef list _out
     cdef Py_ssize_t _out_size
     cdef bint _paused
-    cdef bint _posted
+    cdef long long _progress
     cdef bint _running
     cdef bint _served
     cdef object _transport
@@ -22,6 +22,7 @@ cdef class Connection:
     cdef bint _waiting
     cdef bint _wake_scheduled
     cdef public long long due
+    cdef public bint posted
     cdef public long long spoke
 
     cpdef get_buffer(self, sizehint)
@@ -34,7 +35,6 @@ cdef class Connection:
     cdef _run(self, Lease lease)
     cdef bint _hand_over(self, successor) except -1
     cdef _arm(self)
-    cdef _post(self)
     cdef _keep(self, Lease lease)
     cdef Lease _leave_window(self, Lease window)
     cdef _move(self, Lease lease, Lease larger)

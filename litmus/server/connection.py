@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import logging
 import socket
 import struct
+import termios
 from typing import Any, Final, cast
 
 from litmus.log import escape
@@ -46,6 +48,7 @@ class Connection:
 
     Attributes:
         due, spoke: see ``deadlines.Expiring``.
+        posted: will be flushed at the end of the loop's turn. Belongs to ``Engine.post``.
         date: see ``Host.date``.
     """
 
@@ -59,7 +62,7 @@ class Connection:
         "_out",
         "_out_size",
         "_paused",
-        "_posted",
+        "_progress",
         "_running",
         "_served",
         "_transport",
@@ -67,6 +70,7 @@ class Connection:
         "_waiting",
         "_wake_scheduled",
         "due",
+        "posted",
         "spoke",
     )
 
@@ -76,7 +80,6 @@ class Connection:
         self._lease: Lease | None = None
         self._out: list[bytes] = []
         self._out_size = 0
-        self._posted = False
         self._deadline = Deadline.NONE
         self._running = False
         self._served = False
@@ -85,7 +88,9 @@ class Connection:
         self._wake_scheduled = False
         self._end_output = False
         self._unsent = _UNKNOWN
+        self._progress = 0
         self.due = 0
+        self.posted = False
         self.spoke = 0
 
     # What the transport calls
@@ -161,7 +166,6 @@ class Connection:
 
     def flush(self) -> None:
         """Give the transport what is to be written."""
-        self._posted = False
         out = self._out
         transport = self._transport
         if out:
@@ -185,17 +189,32 @@ class Connection:
 
     def abort(self) -> None:
         """Close now, whatever is under way."""
-        self.flush()
         self._transport.abort()
+
+    def unsent(self) -> int:
+        """Bytes that are written and have not reached the peer, 0 once the kernel has taken them all.
+
+        While the transport holds some, the kernel's are counted as well: it asks for more only when a good part of its
+        own queue is empty, and a slow peer that reads steadily must not look like one that does not read.
+        """
+        size = self._transport.get_write_buffer_size() + self._out_size
+        if size:
+            with contextlib.suppress(OSError):
+                size += struct.unpack("i", fcntl.ioctl(self._socket().fileno(), termios.TIOCOUTQ, bytes(4)))[0]
+        return size
 
     def expire(self) -> None:
         """The deadline has passed. A peer that is still reading what was sent before gets more time."""
-        self.flush()
-        unsent = self._transport.get_write_buffer_size()
-        if 0 < unsent < self._unsent:
-            self._unsent = unsent
-            self._engine.wheel.arm(self, self._engine.deadlines[self._deadline])
-            return
+        engine = self._engine
+        unsent = self.unsent()
+        if unsent:
+            if unsent < self._unsent:
+                self._unsent = unsent
+                self._progress = engine.wheel.now
+            if engine.wheel.now - self._progress < engine.stall_ticks:
+                engine.wheel.arm(self, engine.deadlines[self._deadline])
+                return
+            log.info("%s does not read: %d bytes of its response were given up", self._client.name, unsent)
         if self._machine is not None:
             self._machine.expired()
         self._transport.abort()
@@ -213,6 +232,11 @@ class Connection:
         return True
 
     # What the machine asks for (see machine.Host)
+
+    @property
+    def name(self) -> str:
+        """The peer's address, for logs."""
+        return self._client.name
 
     @property
     def date(self) -> bytes:
@@ -233,19 +257,17 @@ class Connection:
         if self._out_size > _GATHER_LIMIT:
             self.flush()  # the transport must have it to notice that the peer does not read
         else:
-            self._post()
+            self._engine.post(self)
 
     def end_output(self) -> None:
         """See ``Host.end_output``."""
         self._end_output = True
-        self._post()
+        self._engine.post(self)
 
     def reset(self) -> None:
         """See ``Host.reset``."""
-        self.flush()
-        raw = self._transport.get_extra_info("socket")
         with contextlib.suppress(OSError):
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self._socket().setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._transport.abort()
 
     def consumed(self) -> None:
@@ -318,11 +340,8 @@ class Connection:
         self._arm()
         return True
 
-    def _post(self) -> None:
-        """Have what is to be written flushed at the end of the loop's turn."""
-        if not self._posted:
-            self._posted = True
-            self._engine.post(self)
+    def _socket(self) -> Any:
+        return self._transport.get_extra_info("socket")
 
     def _write_failed(self) -> None:
         """The transport closed itself when an earlier write failed. ``connection_lost`` comes a turn of the loop later,

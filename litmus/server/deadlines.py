@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from math import ceil
 from typing import Final, Protocol
+
+log = logging.getLogger("litmus.server")
 
 TICK: Final = 0.1
 """Seconds between two ticks; a deadline is met up to two ticks late, and never early."""
@@ -67,7 +70,10 @@ class Wheel:
                 continue
             if entry.due <= self.now:
                 entry.due = 0
-                entry.expire()
+                try:
+                    entry.expire()
+                except Exception:
+                    log.exception("a deadline could not be served")  # the others of this tick must not be lost with it
             else:
                 self._enter(entry, entry.due)
 

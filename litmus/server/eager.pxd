@@ -1,4 +1,4 @@
-cdef object _step, _context
+cdef list _caught
 
 
 cpdef start_task(loop, coroutine)

@@ -21,28 +21,31 @@ NAME: Final = "request"
 _EAGER: Final = sys.version_info >= (3, 12)
 
 
-_step: Any = None
-_context: Any = None
+_caught: list[tuple[Callable[..., object], tuple[Any, ...], Context | None]] = []
 
 
-def _catch(step: Callable[[], None], *, context: Context) -> None:
+def _catch(callback: Callable[..., object], *arguments: Any, context: Context | None = None) -> None:
     """Stands in for ``loop.call_soon`` while a task is constructed, and keeps what the task wanted to schedule."""
-    global _step, _context
-    _step, _context = step, context
+    _caught.append((callback, arguments, context))
 
 
 def start_task(loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, T]) -> Task[T]:
     """Run ``coroutine`` in a new task, the first step right now. Must not be called from within another task."""
     if _EAGER:
         return Task(coroutine, loop=loop, name=NAME, eager_start=True)  # type: ignore[call-arg, unused-ignore]
-    global _step, _context
     shadow = loop.__dict__
     shadow["call_soon"] = _catch
     try:
         task = Task(coroutine, loop=loop, name=NAME)
     finally:
         del shadow["call_soon"]
-    step, context = _step, _context
-    _step = _context = None  # nobody but the caller keeps the task
+    step, arguments, context = _caught.pop()
+    while _caught:
+        # The collector ran meanwhile, and a finalizer of somebody's used the loop: only the task's step is for us.
+        other, others, elsewhere = _caught.pop()
+        if getattr(other, "__self__", None) is task:
+            step, other, arguments, others, context, elsewhere = other, step, others, arguments, elsewhere, context
+        loop.call_soon(other, *others, context=elsewhere)
+    assert context is not None
     context.run(step)
     return task

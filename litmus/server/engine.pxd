@@ -28,9 +28,9 @@ cdef class Engine:
     cdef readonly object context
     cdef object _idle
     cdef readonly list deadlines
+    cdef readonly long long stall_ticks
     cdef readonly bytes date
     cdef long long _second
-
     cdef list _outbox
 
     cpdef post(self, connection)

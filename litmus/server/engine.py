@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("litmus.server")
 
+STALL_SECONDS = 30.0
+"""How long a connection that is due to close waits for a peer that takes nothing of what was sent to it."""
+
 LINGER_SECONDS = 2.0
 """How long a connection that we have finished with may go on sending before it is closed."""
 
@@ -88,6 +91,7 @@ class Engine:
         self.deadlines[Deadline.KEEP_ALIVE] = ticks(settings.timeouts.keep_alive)
         self.deadlines[Deadline.LINGER] = ticks(LINGER_SECONDS)
         self.deadlines[Deadline.DRAIN] = ticks(DRAIN_SECONDS)
+        self.stall_ticks = ticks(STALL_SECONDS)
         self.date = b""
         self._second = 0
         self.tick()
@@ -105,6 +109,9 @@ class Engine:
 
     def post(self, connection: Connection) -> None:
         """Flush ``connection`` at the end of this turn of the loop, with all others that have something to write."""
+        if connection.posted:
+            return
+        connection.posted = True
         if not self._outbox:
             self.loop.call_soon(self._deliver, context=self.context)
         self._outbox.append(connection)
@@ -112,6 +119,7 @@ class Engine:
     def _deliver(self) -> None:
         outbox, self._outbox = self._outbox, []
         for connection in outbox:
+            connection.posted = False
             try:
                 connection.flush()
             except Exception:
@@ -140,7 +148,7 @@ class Engine:
         return bool(self.connections or self.exchanges or self.adopting)
 
     def close(self) -> None:
-        """Write what is still to be written. Nothing is served after this."""
+        """Write what is still to be written to the access log. Nothing is served after this."""
         if self.access is not None:
             self.access.flush()
 

@@ -170,6 +170,8 @@ class Exchange:
             self._size += stream.send_body(body, end)
             if end:
                 self._complete()
+        if self._disconnected:  # writing can find that the connection is gone
+            raise ClientDisconnected("the client has disconnected")
         return self._wait_unblocked() if stream.blocked and not end else DONE
 
     # What the stream calls

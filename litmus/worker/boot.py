@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from litmus.memory.segment import Segment
@@ -29,6 +30,7 @@ class Boot:
         pipe: the worker's end of its control pipe.
         segment: the shared segment.
         arena: the memory of its slab.
+        arbiter: the arbiter's pid: this is made there, before the fork.
     """
 
     slot: int
@@ -39,3 +41,4 @@ class Boot:
     pipe: socket.socket
     segment: Segment
     arena: memoryview
+    arbiter: int = field(default_factory=os.getpid)

@@ -91,6 +91,10 @@ class Lifespan:
         assert self._task is not None
         error = self._task.exception()
         if self._mode == "auto" and kind == "lifespan.startup":
+            if error is not None and self._messages.empty():
+                # It took the message, so it knows of lifespans. ASGI says to go on; its operator wants to know.
+                log.warning("the application's lifespan.startup failed, and it is served all the same", exc_info=error)
+                return None
             log.debug("the application does without lifespan: %s", error or "it returned at once")
             return None
         if error is None:

@@ -7,6 +7,13 @@ import os
 import pwd
 
 
+def ids(user: str, group: str) -> tuple[int, int]:
+    """The ids of the user and the group that `drop` makes of these names; -1 for what stays as it is."""
+    account = pwd.getpwnam(user) if user else None
+    uid, gid = (account.pw_uid, account.pw_gid) if account is not None else (-1, -1)
+    return uid, grp.getgrnam(group).gr_gid if group else gid
+
+
 def drop(user: str, group: str) -> None:
     """Become ``user`` and ``group`` for good; an empty name changes nothing. Raises PermissionError when not root.
 
@@ -15,11 +22,7 @@ def drop(user: str, group: str) -> None:
     if not user and not group:
         return
     account = pwd.getpwnam(user) if user else None
-    if group:
-        gid = grp.getgrnam(group).gr_gid
-    else:
-        assert account is not None
-        gid = account.pw_gid
+    _, gid = ids(user, group)
     if account is not None and account.pw_uid == os.geteuid() and gid == os.getegid():
         return
     if account is not None:

@@ -26,7 +26,7 @@ from litmus.memory.slab import Slab
 from litmus.server.access import AccessLog
 from litmus.server.deadlines import TICK
 from litmus.server.engine import Engine
-from litmus.worker import privileges
+from litmus.worker import parent, privileges
 from litmus.worker.accept import Acceptor, capacity
 from litmus.worker.boot import Boot
 from litmus.worker.lifespan import Lifespan, LifespanError
@@ -81,6 +81,7 @@ def main(boot: Boot) -> NoReturn:
 
 
 def _main(boot: Boot) -> int:
+    parent.die_with(boot.arbiter)
     atexit._clear()  # what was registered before the fork is the arbiter's
     _take_seat(boot)
     _ignore_signals()
@@ -144,6 +145,7 @@ class Worker:
         except (OSError, KeyError) as error:
             where = f"arbiter.user = '{arbiter.user}', arbiter.group = '{arbiter.group}'"
             raise BootError("privileges", f"{where}: {error}", "") from error
+        parent.die_with(self._boot.arbiter)  # again, for the case that the user has changed
         try:
             self._application = load(self._settings.app)
         except LoadError as error:
@@ -210,7 +212,14 @@ class Worker:
                 async with asyncio.timeout(CANCEL_SECONDS):
                     await engine.idle()
         for connection in list(engine.connections):
+            if unsent := connection.unsent():
+                cut.append(f"a response to {connection.name}, which had {unsent} bytes of it still to read")
+                log.warning("cut after %g s of draining: %s", order.timeout, cut[-1])
+            connection.flush()
+        await asyncio.sleep(0)  # what was flushed leaves at the end of the turn
+        for connection in list(engine.connections):
             connection.abort()
+        await asyncio.sleep(0)
         return cut
 
     def _tick(self) -> None:
@@ -245,8 +254,10 @@ class Worker:
             self._order.set_result(message)
 
     def _stop(self) -> NoReturn:
-        """Leave now, whatever is under way; only the access log is worth the time."""
+        """Leave now, whatever is under way; only the logs are worth the time."""
         if self._engine is not None:
+            for exchange in list(self._engine.exchanges):
+                log.warning("stopped in the middle of %s", exchange.cancel())
             self._engine.close()
         os._exit(EXIT_OK)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from support.arbiter import ArbiterProcess, Asking, greet, hear, load
+from support.waiting import wait_until
 
 from litmus.control.messages import Done, Refused, Reload, Reply, Scale
 
@@ -281,3 +282,38 @@ def test_old_workers_that_do_not_leave_are_made_to(arbiter: ArbiterProcess) -> N
         arbiter.wait_for(r"worker \d\[\d+\] has not drained")
         arbiter.wait_for(r"worker \d\[\d+\] \[gen 1\] has left")
         arbiter.wait_for(r"worker \d\[\d+\] \[gen 1\] has left")
+
+
+@pytest.mark.parametrize(
+    ("broken", "change"),
+    [
+        ("plan", Reload()),
+        ("grow", Reload()),
+        ("spawn", Reload()),
+        ("grow", Scale(4)),
+        ("spawn", Scale(4)),
+    ],
+)
+def test_a_change_that_fails_as_nobody_foresaw_is_refused_and_does_not_forbid_the_next_one(
+    arbiter: ArbiterProcess, broken: str, change: Reload | Scale
+) -> None:
+    arbiter.configure(workers=2)
+    arbiter.start(environ={"BREAKABLE": broken}).wait_until_up()
+
+    def possessions() -> object:
+        return arbiter.worker_pids(), arbiter.status()["addresses"], arbiter.descriptors()
+
+    before = possessions()
+    mark = arbiter.folder / "broken"
+    mark.touch()
+    for _ in range(2):
+        reply = arbiter.ask(change)
+        assert f"RuntimeError: {broken} is broken" in reason(reply)
+        assert isinstance(reply, Refused)
+        assert "Traceback (most recent call last)" in reply.detail
+        arbiter.wait_for("refused, .*keeps? serving.*is broken")
+        arbiter.wait_for("Traceback")
+    wait_until(lambda: possessions() == before, lambda: f"all to be as before, {before}: it is {possessions()}")
+    greet(arbiter.address())
+    mark.unlink()
+    assert isinstance(arbiter.ask(change), Done)

@@ -107,7 +107,7 @@ def test_while_draining_new_connections_are_refused_and_queued_ones_served(arbit
     os.kill(pid, signal.SIGSTOP)
     queued = [socket.create_connection(address) for _ in range(10)]
     arbiter.signal(signal.SIGTERM)
-    arbiter.wait_for("stopping: 1 workers drain")
+    arbiter.wait_for("stopping: 1 worker to drain")
     os.kill(pid, signal.SIGCONT)
     assert [hear(connection).pid for connection in queued] == [pid] * 10
     for connection in queued:

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from litmus.arbiter import cpus
+from litmus.arbiter.changes import workers_wanted
+from litmus.settings import MAX_WORKERS, Override, load
 
 V2_MOUNT = "31 23 0:28 / /sys/fs/cgroup rw,relatime - cgroup2 cgroup2 rw"
 V1_MOUNT = "32 31 0:29 {root} /sys/fs/cgroup/cpu,cpuacct rw,relatime - cgroup cgroup rw,cpu,cpuacct"
@@ -30,6 +32,17 @@ def test_without_any_quota_affinity_decides(tree: Path) -> None:
 
 def test_here_it_is_at_least_one_and_at_most_the_affinity() -> None:
     assert 1 <= cpus.available() <= len(os.sched_getaffinity(0))
+
+
+@pytest.mark.parametrize(
+    ("processors", "expected"), [(1, 1), (MAX_WORKERS, MAX_WORKERS), (MAX_WORKERS + 1, MAX_WORKERS)]
+)
+def test_as_many_workers_as_processors_but_no_more_than_there_can_be(
+    monkeypatch: pytest.MonkeyPatch, processors: int, expected: int
+) -> None:
+    monkeypatch.setattr(cpus, "available", lambda: processors)
+    settings = load(None, environ={}, overrides=[Override("arbiter.workers", "auto", "test")])
+    assert workers_wanted(settings) == expected
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from setproctitle import setproctitle
 from support.arbiter import count_descriptors
+from support.processes import in_child
+from support.waiting import wait_until
 
 from litmus.addresses import Address
 from litmus.arbiter import binding
@@ -114,6 +117,33 @@ def test_a_port_in_use_is_noticed_even_where_the_kernel_would_share_it(foreign: 
         f'litmus.toml: listen.0.bind = "{bind}": port {foreign.getsockname()[1]} is in use by process '
     )
     assert f"process {os.getpid()} (" in said
+
+
+def test_a_port_in_use_by_a_worker_without_an_arbiter(foreign: socket.socket) -> None:
+    """Its parent is process 1, or whoever else takes in orphans, and that is not the one to stop."""
+    reader, writer = os.pipe()
+
+    def leave_an_orphan() -> None:
+        if (orphan := os.fork()) == 0:
+            os.close(writer)
+            setproctitle("litmus: worker 0 [gen 1]")
+            while os.read(reader, 1):
+                pass
+            os._exit(0)
+        os.write(told, b"%d" % orphan)
+
+    listening, told = os.pipe()
+    try:
+        in_child(leave_an_orphan)
+        orphan = int(os.read(listening, 20))
+        port = foreign.getsockname()[1]
+        foreign.close()
+        title = Path(f"/proc/{orphan}/comm")
+        wait_until(lambda: title.read_text().startswith("litmus: worker"), "the orphan to have its title")
+        assert f"port {port} is in use by process {orphan} (litmus: worker" in refusal([f"127.0.0.1:{port}"])
+    finally:
+        for descriptor in (reader, writer, listening, told):
+            os.close(descriptor)
 
 
 def test_a_port_in_use_on_every_interface(foreign: socket.socket) -> None:

@@ -12,7 +12,7 @@ from litmus.arbiter import obituary
 from litmus.arbiter.slots import Backoff, Death, Slot, Timings, Worker, WorkerState
 from litmus.control.messages import BootFailed
 from litmus.memory.flight import WireProtocol
-from litmus.memory.scoreboard import PAGE
+from litmus.memory.scoreboard import IN_FLIGHT, PAGE
 from litmus.memory.segment import Segment
 
 
@@ -71,6 +71,15 @@ def test_exit_codes(dead: Dead) -> None:
     assert dead.exited(0).regular
     assert not dead.exited(1).regular
     assert dead.exited(0).served == 6.0
+
+
+def test_requests_that_the_table_had_no_room_for_are_counted(dead: Dead, caplog: pytest.LogCaptureFixture) -> None:
+    dead.seat.flight.begin(1, WireProtocol.HTTP1, b"GET", b"192.0.2.1:4711", b"/seen")
+    dead.seat.scoreboard.cells[IN_FLIGHT] = 3
+    death = dead.killed(signal.SIGKILL)
+    obituary.publish(dead.worker, death)
+    assert "on board: 3 requests\n" in caplog.messages[0]
+    assert caplog.messages[0].endswith("… and 2 more")
 
 
 def test_the_line_of_one_that_left_in_order(dead: Dead, caplog: pytest.LogCaptureFixture) -> None:

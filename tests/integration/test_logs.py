@@ -1,9 +1,12 @@
 """The log and the access log: complete, in their files, and rotated without a loss."""
 
+import os
 import re
 import signal
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import pytest
 from support.deployment import Serve
 from support.load import load
 from support.waiting import wait_until
@@ -62,6 +65,36 @@ def test_rotated_logs_are_reopened(serve: Serve) -> None:
     assert "generation 2" not in read(old_log)
     assert server.errors.startswith("litmus ")
     assert "generation" not in server.errors  # what the operator sees at the start is not the log
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_workers_that_gave_up_root_reopen_rotated_logs(serve: Serve) -> None:
+    with TemporaryDirectory() as name:
+        folder = Path(name)  # pytest's own are for root alone
+        folder.chmod(0o755)
+        log, access = folder / "litmus.log", folder / "access.log"
+        files = {"file": str(log), "access_file": str(access)}
+        server = serve(workers=2, arbiter={"user": "nobody"}, log=files)
+        clients = server.connect_to_each()
+
+        def reopened() -> bool:
+            for pid, client in clients.items():
+                client.get(f"/work/meanwhile?{pid}")
+            return all(f"/work/meanwhile?{pid} " in read(access) for pid in clients)
+
+        for number in (1, 2):
+            old_log, old_access = log.with_suffix(f".{number}"), access.with_suffix(f".{number}")
+            log.rename(old_log)
+            access.rename(old_access)
+            server.signal(signal.SIGUSR1)
+            wait_until(reopened, lambda: f"lines of both workers in the new file:\n{read(log, access)}")
+            assert "received SIGUSR1" in read(old_log)
+            assert {path.stat().st_uid for path in (log, access, old_log, old_access)} == {65534}
+        for client in clients.values():
+            client.get("/silence")
+        wait_until(lambda: len(set(re.findall(r"worker \d", read(log)))) == 2, lambda: f"both workers:\n{read(log)}")
+        assert "cannot be reopened" not in "".join(map(read, folder.iterdir()))
+        assert server.stop() == 0
 
 
 def test_each_request_is_logged_once_whatever_happens_to_the_workers(serve: Serve) -> None:

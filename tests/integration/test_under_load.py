@@ -6,7 +6,7 @@ import socket
 
 import psutil
 import pytest
-from support.deployment import Serve
+from support.deployment import Serve, kill
 from support.http import Client
 from support.load import load
 from support.waiting import wait_until
@@ -233,7 +233,7 @@ def test_a_second_signal_does_not_wait(serve: Serve) -> None:
     with server.connect() as client:
         hold(client, "long")
         server.signal(signal.SIGTERM)
-        server.wait_for_line("stopping: 1 workers drain")
+        server.wait_for_line("stopping: 1 worker to drain")
         server.signal(signal.SIGTERM)
         assert server.process.wait(30) == 0
         assert client.ends()
@@ -247,10 +247,24 @@ def test_sigquit_does_not_wait(serve: Serve) -> None:
         assert client.ends()
 
 
-def test_workers_do_not_outlive_an_arbiter_that_is_killed(serve: Serve) -> None:
+@pytest.mark.parametrize("stuck", [False, True])
+def test_workers_do_not_outlive_an_arbiter_that_is_killed(serve: Serve, stuck: bool) -> None:
     server = serve(workers=2)
-    workers = [psutil.Process(pid) for pid in server.workers()]
-    server.process.kill()
-    gone, alive = psutil.wait_procs(workers, 30)
-    assert alive == []
-    assert len(gone) == 2
+    clients = server.connect_to_each()
+    workers = [psutil.Process(pid) for pid in clients]
+    if stuck:
+        for pid, client in clients.items():
+            client.send(f"GET /sleep/{pid} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        wait_until(
+            lambda: all(row["tick_age_ms"] > 300 for row in server.stats()["workers"]), "all workers to be blocked"
+        )
+    host, port = server.address
+    try:
+        server.process.kill()
+        gone, alive = psutil.wait_procs(workers, 30)
+        assert alive == []
+        assert len(gone) == 2
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection((host, port))
+    finally:
+        kill(workers)

@@ -36,6 +36,57 @@ def statuses(out: bytes) -> list[int]:
     return [int(status) for status in STATUS_LINE.findall(out)]
 
 
+# -- a connection that is gone -----------------------------------------------------------------------------------------
+
+
+class GoneWire(Wire):
+    """Writing finds the connection gone."""
+
+    def write(self, data: bytes) -> None:
+        self.machine.lost()
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_writing_finds_the_connection_gone(chunked: bool) -> None:
+    def application(call: Call) -> None:
+        call.respond(b"x" * (1 << 17), end=not chunked)
+        if chunked:
+            call.send(b"x", end=True)
+
+    wire = GoneWire(application).feed(GET % b"")
+    assert wire.state == State.CLOSED
+    assert wire.calls[0].told == ["disconnected"]
+
+
+def test_an_error_response_finds_the_connection_gone() -> None:
+    wire = GoneWire(ok).feed(b"garbage\r\n\r\n")
+    assert wire.state == State.CLOSED
+    assert wire.calls == []
+
+
+# -- beginnings that can't become a request ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"\x16", "TLS"),
+        (b"\x16\x03\x01\x02\x00", "TLS"),
+        (b"\x00", "not a request"),
+        (b"get / HT", "not a request"),
+        (b"asdf\n", "not a request"),
+        (b"GET / HTTP/1.1\nHo", "without CR"),
+        (b"GET / HTTP/1.1\r\nHost: a\n\n", "without CR"),
+        (b"\r\n\r\n\x00", "not a request"),
+    ],
+)
+def test_what_cannot_become_a_request_is_refused_without_waiting_for_more(data: bytes, reason: str) -> None:
+    wire = Wire(ok).feed(data)
+    assert statuses(wire.out) == [400]
+    assert wire.ended
+    assert reason in wire.refusals[0].reason
+
+
 # -- keep-alive and pipelining -----------------------------------------------------------------------------------------
 
 

@@ -17,6 +17,7 @@ from support.bench import bench
 from support.server import serve
 
 from litmus.asgi import Receive, Scope, Send
+from litmus.server import eager
 from litmus.server.awaitables import DONE, Ready
 from litmus.server.eager import start_task
 
@@ -192,6 +193,35 @@ def test_the_response_is_complete_before_the_read_callback_returns() -> None:
         on.do(on.arrive(GET), lambda: seen.append(list(ends)))
         assert seen == [["done"]]
         assert on.out.endswith(b"ok")
+
+
+def test_who_uses_the_loop_while_a_task_is_made_does_not_take_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a finalizer may, when the collector comes in between: before the task's own first step or behind it."""
+    called: list[str] = []
+
+    async def work() -> None:
+        called.append("step")
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        real = asyncio.Task
+
+        def make(*arguments: Any, **options: Any) -> asyncio.Task[None]:
+            loop.call_soon(called.append, "before")
+            task = real(*arguments, **options)
+            loop.call_soon(called.append, "behind")
+            return task
+
+        monkeypatch.setattr(eager, "Task", make)
+        tasks: list[asyncio.Task[None]] = []
+        loop.call_soon(lambda: tasks.append(eager.start_task(loop, work())))
+        await asyncio.sleep(0.01)
+        assert tasks[0].done()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main())
+    assert called[0] == "step"
+    assert sorted(called) == ["before", "behind", "step"]
 
 
 def test_all_who_ask_in_one_turn_are_served_before_anything_is_written() -> None:

@@ -6,15 +6,34 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from support import fake_worker
 
 from litmus.arbiter.arbiter import Arbiter
+from litmus.arbiter.crew import Crew
 from litmus.arbiter.errors import StartupError
+from litmus.arbiter.fleet import Fleet
+from litmus.arbiter.listeners import Listeners
 from litmus.arbiter.slots import Timings
 from litmus.settings import load
 
 PR_SET_CHILD_SUBREAPER = 36
+
+BREAKABLE = {"plan": (Listeners, "plan"), "grow": (Crew, "grow"), "spawn": (Fleet, "spawn")}
+
+
+def make_breakable(owner: type, name: str, mark: Path) -> None:
+    """From now on the method raises what nobody foresees, as long as there is a file ``mark``."""
+    method = getattr(owner, name)
+
+    @functools.wraps(method)
+    def breakable(*args: Any, **kwargs: Any) -> Any:
+        if mark.exists():
+            raise RuntimeError(f"{name} is broken")
+        return method(*args, **kwargs)
+
+    setattr(owner, name, breakable)
 
 
 def main() -> int:
@@ -23,6 +42,8 @@ def main() -> int:
         os.environ["LISTEN_PID"] = str(os.getpid())
     if os.environ.get("SUBREAPER"):
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # as if this were process 1
+    if breakable := os.environ.get("BREAKABLE"):
+        make_breakable(*BREAKABLE[breakable], Path(sys.argv[1]).with_name("broken"))
     try:
         return Arbiter(read(), read, worker_main=fake_worker.main, timings=Timings(**json.loads(sys.argv[2]))).run()
     except StartupError as error:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from support.processes import in_child
 
-from litmus.worker.privileges import drop
+from litmus.worker.privileges import drop, ids
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give up root")
 
@@ -36,6 +36,14 @@ def test_no_names_change_nothing() -> None:
     before = os.getresuid(), os.getresgid(), os.getgroups()
     drop("", "")
     assert (os.getresuid(), os.getresgid(), os.getgroups()) == before
+
+
+def test_the_ids_of_names() -> None:
+    daemon = grp.getgrnam("daemon").gr_gid
+    assert ids("nobody", "") == (NOBODY.pw_uid, NOBODY.pw_gid)
+    assert ids("nobody", "daemon") == (NOBODY.pw_uid, daemon)
+    assert ids("", "daemon") == (-1, daemon)
+    assert ids("", "") == (-1, -1)
 
 
 @needs_root

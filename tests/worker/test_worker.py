@@ -215,6 +215,15 @@ def test_a_lifespan_that_fails(name: str) -> None:
         assert process.board.state != State.READY
 
 
+def test_lifespan_auto_tells_of_a_startup_that_was_begun_and_failed() -> None:
+    """ASGI has the server go on; who reads the log should know."""
+    source = "async def app(scope, receive, send):\n    await receive()\n    raise ValueError('no database')\n"
+    with worker(source) as process:
+        process.ready()
+        assert "lifespan.startup failed, and it is served all the same" in process.log
+        assert "ValueError: no database" in process.log
+
+
 def test_a_reason_that_is_endless_is_cut() -> None:
     source = f"raise ValueError('x' * {2 << 20})\n"
     with worker(source) as process:
@@ -404,6 +413,39 @@ def test_requests_that_run_out_of_time_are_cut_and_named() -> None:
         assert begun.rest() == b"", "cut, without the last chunk"
         for each in cut:
             assert f"cut after 0.2 s of draining: {each.partition(',')[0]}" in process.log
+
+
+LARGE = """
+async def app(scope, receive, send):
+    assert scope["type"] == "http"
+    await send({"type": "http.response.start", "status": 200})
+    await send({"type": "http.response.body", "body": bytes(32 << 20)})
+"""
+
+
+def test_responses_that_are_still_being_read_when_the_time_is_over_are_named() -> None:
+    """Their exchanges have ended long before: what is left of them is in the transport."""
+    with worker(LARGE) as process:
+        process.ready()
+        client = process.connect()
+        client.send(b"GET / HTTP/1.1\r\n\r\n")
+        client.head()
+        wait_until(lambda: process.board.in_flight == 0, "the end of the exchange")
+        (words,) = process.drain(timeout=0.2)
+        assert words.startswith("a response to {}:{}, which had ".format(*client.name))
+        assert f"cut after 0.2 s of draining: {words}" in process.log
+
+
+def test_stopping_at_once_names_what_was_under_way() -> None:
+    with worker(SLOW) as process:
+        process.ready()
+        client = process.connect()
+        client.send(b"GET /silent HTTP/1.1\r\n\r\n")
+        wait_until(lambda: process.board.in_flight == 1, "the request")
+        process.tell(Stop())
+        assert client.ends()
+        process.wait()
+        assert "stopped in the middle of GET /silent from {}:{}, after ".format(*client.name) in process.log
 
 
 def test_an_application_that_does_not_let_go_is_left_behind() -> None:
