@@ -263,6 +263,7 @@ class Arbiter:
             "config": str(settings.source or ""),
             "app": settings.app.target,
             "addresses": self.addresses,
+            "workers_wanted": self._crew.width,
             "workers": [
                 {
                     "slot": worker.slot.index,

@@ -51,6 +51,7 @@ def test_the_pauses_grow_and_a_worker_that_serves_again_is_back(arbiter: Arbiter
     os.kill(arbiter.worker_pids()[0], signal.SIGKILL)
     for pause in ("0.02", "0.04", "0.08", "0.1", "0.1"):
         arbiter.wait_for(rf"worker 0\[\d+\] .*the next one starts in {re.escape(pause)} s$")
+    assert arbiter.status()["workers_wanted"] == 2, "whoever counts the workers sees that one is missing"
     (arbiter.folder / "crash").unlink()
     arbiter.wait_for(r"worker 0\[\d+\] \[gen 1\] is ready")
     assert {greet(arbiter.address()).slot for _ in range(40)} == {0, 1}
