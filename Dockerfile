@@ -1,11 +1,14 @@
 # An image with Litmus alone, serving the welcome application on port 8000. For your own application:
 #
 #     FROM litmus
-#     COPY --chown=root . /app
-#     RUN pip install --no-cache-dir -r /app/requirements.txt
+#     COPY . /app
 #     COPY litmus.toml /etc/litmus/litmus.toml
+#     USER root
+#     RUN pip install --no-cache-dir -r /app/requirements.txt
+#     USER litmus
 #
-# with `chdir = "/app"` and `bind = ":8000"` in the litmus.toml (docker/litmus.toml is the one used here).
+# with `chdir = "/app"` and `bind = ":8000"` in the litmus.toml (docker/litmus.toml is the one used here). Only root may
+# install packages; the server, which can't change its own code, must not be left to root.
 
 FROM python:3.13-slim AS build
 # The hot modules are compiled here; the image that serves needs no compiler.
@@ -29,6 +32,7 @@ WORKDIR /app
 USER litmus
 EXPOSE 8000
 STOPSIGNAL SIGTERM
+# It fails when nobody answers, and when no worker is ready: one that only ever boots and crashes is not healthy.
 HEALTHCHECK --interval=10s --timeout=6s --start-period=60s \
     CMD ["litmusctl", "-c", "/etc/litmus/litmus.toml", "status"]
 ENTRYPOINT ["litmus-entrypoint"]

@@ -93,6 +93,10 @@ def _parse_host(host: str, port: str) -> str:
         except ValueError as error:
             raise ValueError(f"must have an IPv6 address between the brackets ({error})") from error
     if ":" in host:
+        name, _, other = host.partition(":")
+        if _PORT.fullmatch(other):
+            first, second = f'"{name}:{other}"', f'"{name}:{port}"'
+            raise ValueError(f"must have one port: {first}" + (f" or {second}" if first != second else ""))
         raise ValueError(f'must have brackets around an IPv6 address: "[{host}]:{port}"')
     if host == "*":
         raise ValueError(f'must be ":{port}" for every interface')

@@ -7,12 +7,13 @@ import grp
 import json
 import keyword
 import pwd
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from litmus.addresses import Address, check_unix_path
+from litmus.addresses import MAX_UNIX_PATH, Address, check_unix_path
 from litmus.units import format_duration, format_size, parse_duration, parse_size
 
 T = TypeVar("T")
@@ -238,7 +239,7 @@ class File(Kind[Path | None]):
 class SocketFile(File):
     """The path of a Unix socket, short enough for the kernel; empty for none."""
 
-    label = "path of at most 107 bytes"
+    label = f"path of at most {MAX_UNIX_PATH} bytes"
 
     def read(self, value: object, base: Path) -> Path | None:
         path = super().read(value, base)
@@ -277,6 +278,21 @@ class User(Text):
             return pwd.getpwnam(name).pw_name if name else ""
         except KeyError:
             raise ValueError("must be a user of this machine (see getent passwd), or empty") from None
+
+
+class FileMode(Kind[int]):
+    """Who may use a file: the permissions of owner, group and others."""
+
+    label = "octal mode in quotes"
+
+    def read(self, value: object, base: Path) -> int:
+        # A number without quotes is refused: 660 is not the 0660 that whoever wrote it had in mind.
+        if not isinstance(value, str) or not re.fullmatch("0?[0-7]{3}", value):
+            raise ValueError('must be a file mode of three octal digits, in quotes, such as "0660"')
+        return int(value, 8)
+
+    def spell(self, value: int) -> str:
+        return spell(f"{value:04o}")
 
 
 class Group(Text):

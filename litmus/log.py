@@ -5,8 +5,10 @@ A line looks like this, and the further lines of a message are indented, so that
 
     2026-11-21 01:20:33.123 info    worker 2[1234]  message
 
-Writing never raises and never waits long: what cannot be written is dropped and counted (`LogFile.failures`), because a
-full disk or a reader that fell asleep must not stop the serving of requests.
+Writing never raises and never waits long: what cannot be written is dropped and counted (`LogFile.lost`), because a
+full disk or a reader that fell asleep must not stop the serving of requests. That lines are lost is told where it can
+be read: of the access log in the log, of the log's file on standard error. When writing works again, the log says how
+many they were.
 """
 
 import contextlib
@@ -16,16 +18,20 @@ import re
 import select
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
 from litmus.kinds import spell
 from litmus.settings import LogSettings
+from litmus.units import count
 
 # How long one write may wait for a pipe, socket or terminal whose reader is behind. After a wait in vain the writes
 # that follow do not wait at all until the reader is back.
 PATIENCE_SECONDS: Final = 0.1
+# How long after a report of lost lines the next one has to wait: a reader that falls behind again and again must not
+# fill the log.
+QUIET_SECONDS: Final = 10.0
 # The most that goes into a pipe in one piece, unmixed with what other processes write (PIPE_BUF, pipe(7)).
 _PIECE: Final = select.PIPE_BUF
 
@@ -33,6 +39,7 @@ _STANDARD_OUTPUT: Final = 1
 _STANDARD_ERROR: Final = 2
 _LOG: Final = "log.file"
 _ACCESS: Final = "log.access_file"
+_FALLBACKS: Final = {_LOG: "standard error", _ACCESS: "standard output"}
 
 Owner = tuple[int, int]
 """The ids of the user and the group that a new file is given to; -1 for either leaves it as it is."""
@@ -71,18 +78,42 @@ def _code_control(match: re.Match[str]) -> str:
     return match[0] if match[0].isprintable() else _code(match)
 
 
+class Witness:
+    """Who is told when a LogFile loses lines. This one makes nothing of it."""
+
+    def lost(self, lines: int) -> None:
+        """So many more lines were dropped."""
+
+    def failing(self, error: OSError) -> None:
+        """Lines are being lost. Told once, and again only after `gap`."""
+
+    def gap(self, lines: int, seconds: float) -> None:
+        """Writing works again, or will not be tried any more; so many lines were lost within so many seconds."""
+
+
+_NOBODY: Final = Witness()
+
+
 class LogFile:
     """A file that lines are appended to, or without a `path` the inherited descriptor `fallback_fd`.
 
     Opening raises OSError. `write` never raises. The file is this object's to close; the inherited descriptor is not.
     """
 
-    def __init__(self, path: Path | None, fallback_fd: int, owner: Owner | None = None) -> None:
+    def __init__(
+        self, path: Path | None, fallback_fd: int, owner: Owner | None = None, witness: Witness = _NOBODY
+    ) -> None:
         self.path = path
         self.owner = owner
         """Who is given the file if opening it, now or again, makes a new one."""
-        self.failures = 0
-        """How many writes were dropped, wholly or from some point on."""
+        self.lost = 0
+        """How many lines were dropped, wholly or from some point on."""
+        self._witness = witness
+        self._losing = False  # lines were lost of which it was not told yet how many
+        self._untold = 0  # how many
+        self._since = 0.0  # from when on
+        self._quiet_until = 0.0
+        self._left = 0  # bytes of the last write that did not go out
         self._torn = False  # the last line written lacks its end
         self._stuck = False  # the last write waited in vain
         self._owned = path is not None
@@ -95,13 +126,36 @@ class LogFile:
         """Append `data`, one or more whole lines. Lines of up to 4 KiB don't mix with those of other processes."""
         try:
             self._write(data)
-            self._stuck = False
-        except OSError:
-            self.failures += 1
+        except OSError as error:
+            self._drop(data, error)
+        else:
+            if self._losing:
+                self._stuck = False
+                if time.monotonic() >= self._quiet_until:
+                    self._tell_gap()
+
+    def _drop(self, data: bytes, error: OSError) -> None:
+        lines = data[-self._left :].count(b"\n")
+        self.lost += lines
+        self._untold += lines
+        self._witness.lost(lines)
+        if not self._losing:
+            self._losing, self._since = True, time.monotonic()
+            self._witness.failing(error)
+
+    def _tell_gap(self) -> None:
+        now, lines = time.monotonic(), self._untold
+        self._losing, self._untold, self._quiet_until = False, 0, now + QUIET_SECONDS
+        self._witness.gap(lines, now - self._since)
+
+    def forget(self) -> None:
+        """In a forked child: what was lost so far is for the parent to tell."""
+        self._losing, self._untold, self._quiet_until, self._stuck = False, 0, 0.0, False
 
     def _write(self, data: bytes) -> None:
         if self._torn:
             data = b"\n" + data
+        self._left = len(data)
         deadline = time.monotonic() + (0 if self._stuck else PATIENCE_SECONDS)
         for piece in [data] if self._regular else _pieces(data):
             self._write_piece(piece, deadline)
@@ -119,6 +173,7 @@ class LogFile:
                 self._await_room(deadline)
             else:
                 piece = piece[written:]
+                self._left -= written
                 self._torn = bool(piece)
 
     def _await_room(self, deadline: float) -> None:
@@ -148,6 +203,9 @@ class LogFile:
         fd, self._fd = self._fd, -1
         if self._owned and fd >= 0:
             os.close(fd)
+        if self._untold:
+            self._tell_gap()
+        self._witness = _NOBODY
 
 
 def _open(path: Path, owner: Owner | None) -> int:
@@ -262,6 +320,56 @@ _logger = logging.getLogger("litmus")
 _files: dict[str, LogFile] = {}
 
 
+def _ignore(lines: int) -> None:
+    pass
+
+
+_count_loss: Callable[[int], None] = _ignore
+
+
+def count_losses(counter: Callable[[int], None]) -> None:
+    """From now on, call `counter` with the number of lines whenever some are lost, of either log, by this process."""
+    global _count_loss
+    _count_loss = counter
+
+
+def _forget_losses() -> None:
+    """In a forked child: what its parent lost is for the parent to count and to tell."""
+    count_losses(_ignore)
+    for file in _files.values():
+        file.forget()
+
+
+os.register_at_fork(after_in_child=_forget_losses)
+
+
+class _Teller(Witness):
+    """Sees that somebody hears of the lines that a file loses: the log or, of the log's own file, standard error."""
+
+    def __init__(self, key: str, path: Path | None) -> None:
+        self._own = key == _LOG
+        self._has_path = path is not None
+        self._name = f"{key} = {spell(str(path))}" if path else f"{key} ({_FALLBACKS[key]})"
+        self._reason = ""
+
+    def lost(self, lines: int) -> None:
+        _count_loss(lines)
+
+    def failing(self, error: OSError) -> None:
+        behind = isinstance(error, TimeoutError | BlockingIOError)
+        self._reason = "its reader is behind" if behind else error.strerror or type(error).__name__
+        text = f"{self._name}: cannot be written, lines are lost: {self._reason}"
+        if not self._own:
+            _logger.error("%s", text)
+        elif self._has_path and (handler := _handler()) is not None:
+            line = handler.format(logging.makeLogRecord({"levelname": "ERROR", "msg": text}))
+            with contextlib.closing(LogFile(None, _STANDARD_ERROR)) as errors:
+                errors.write(line.encode("utf-8", "backslashreplace") + b"\n")
+
+    def gap(self, lines: int, seconds: float) -> None:
+        _logger.error("%s: %s lost within %.1f s: %s", self._name, count(lines, "line"), seconds, self._reason)
+
+
 def configure(settings: LogSettings, role: str, owner: Owner | None = None) -> None:
     """Send the "litmus" logger to where `settings` say, in the name of `role` ("arbiter", "worker 2").
 
@@ -281,7 +389,7 @@ def configure(settings: LogSettings, role: str, owner: Owner | None = None) -> N
             files[key] = current
             continue
         try:
-            files[key] = LogFile(path, fallback_fd, owner)
+            files[key] = LogFile(path, fallback_fd, owner, _Teller(key, path))
         except OSError as error:
             _close_others(files, _files)
             raise LogError(f"{key} = {spell(str(path))}: cannot be opened for writing: {error.strerror}") from error
@@ -299,11 +407,15 @@ def _attach(file: LogFile, role: str, level: str) -> None:
             logger.__class__ = _SteadyLogger
     _logger.propagate = False  # the application's root handlers are for the application
     _logger.setLevel(level.upper())
-    handler = next((handler for handler in _logger.handlers if isinstance(handler, _Handler)), None)
+    handler = _handler()
     if handler is None:
         _logger.addHandler(handler := _Handler(file))
     handler.file = file
     handler.setFormatter(LineFormatter(role))
+
+
+def _handler() -> _Handler | None:
+    return next((handler for handler in _logger.handlers if isinstance(handler, _Handler)), None)
 
 
 def _close_others(files: dict[str, LogFile], kept: dict[str, LogFile]) -> None:

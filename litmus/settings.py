@@ -17,6 +17,7 @@ from litmus.kinds import (
     Choice,
     Duration,
     File,
+    FileMode,
     Flag,
     Folder,
     Group,
@@ -36,6 +37,7 @@ __all__ = [
     "AppSettings",
     "ArbiterSettings",
     "ConfigError",
+    "InvalidSettings",
     "LimitsSettings",
     "ListenSettings",
     "LogSettings",
@@ -109,6 +111,18 @@ class ListenSettings:
         2048,
         "How many connections each worker's queue holds before they are accepted (the kernel caps it at "
         "net.core.somaxconn).",
+    )
+    mode: int = option(
+        FileMode(),
+        "0666",
+        'Who may connect to a Unix socket: the permissions of its file, whatever the umask. "0666" is every user of '
+        'this machine, as with a TCP port; "0660" its owner and its group. Who may reach its folder matters as well.',
+    )
+    group: str = option(
+        Group(),
+        "",
+        "The group of a Unix socket's file, such as that of the proxy in front. Empty: as the folder has it, by "
+        "default litmusd's own.",
     )
 
     @property
@@ -194,14 +208,22 @@ class Settings:
     origins: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), compare=False)
 
 
+class InvalidSettings(ConfigError):
+    """A configuration that could be read, but cannot be used; `rest` is what it says apart from its mistakes."""
+
+    def __init__(self, problems: Sequence[str], rest: Settings) -> None:
+        super().__init__(problems)
+        self.rest = rest
+
+
 SECTIONS: Mapping[str, Section] = MappingProxyType(sections_of(Settings))
 
 
 def load(path: Path | None, *, environ: Mapping[str, str], overrides: Sequence[Override] = ()) -> Settings:
     """The settings given by the file at `path` (None: no file), `environ` and `overrides`, each over the one before.
 
-    Raises ConfigError with every problem there is. Relative paths start at the file's folder when they come from it,
-    else at the current directory.
+    Raises ConfigError with every problem there is, an InvalidSettings if it could be read at all. Relative
+    paths start at the file's folder when they come from it, else at the current directory.
     """
     try:
         here = Path.cwd()
@@ -225,8 +247,9 @@ def load(path: Path | None, *, environ: Mapping[str, str], overrides: Sequence[O
     source = None if path is None else path.absolute()
     settings = Settings(**values, source=source, origins=MappingProxyType(origins))  # type: ignore[arg-type]
     problems = [*reader.problems, *_check_listen(settings.listen, reader.lists["listen"], str(path or "default"))]
+    problems += _check_socket_files(settings.listen, reader.lists["listen"], bind_is_right=not reader.problems)
     if problems:
-        raise ConfigError(problems)
+        raise InvalidSettings(problems, settings)
     return settings
 
 
@@ -257,6 +280,24 @@ def _check_listen(listen: Sequence[ListenSettings], given: Sequence[Table], sour
         if other := next((other for other in taken if other != key), None):
             origin = table["bind"].origin if "bind" in table else source
             problems.append(describe(origin, key, spell(item.bind), f"is the same address as {other}; remove one"))
+    return problems
+
+
+def _check_socket_files(listen: Sequence[ListenSettings], given: Sequence[Table], *, bind_is_right: bool) -> list[str]:
+    """What is given for the file of a Unix socket, to an address without one.
+
+    Unless `bind_is_right`, one that is missing may be one that could not be read.
+    """
+    problems = []
+    for index, (item, table) in enumerate(zip(listen, given, strict=True)):
+        if item.address.kind == "unix" or not (bind_is_right or "bind" in table):
+            continue
+        for name in ("mode", "group"):
+            value = getattr(item, name)
+            if value != getattr(ListenSettings(), name):
+                spelled = SECTIONS["listen"].options[name].kind.spell(value)
+                why = f"is for the file of a Unix socket, and {item.bind} has none; leave it out"
+                problems.append(describe(table[name].origin, f"listen.{index}.{name}", spelled, why))
     return problems
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 BODY = b"Hello, world!"
@@ -12,8 +12,8 @@ _HEADERS = [(b"content-type", b"text/plain"), (b"content-length", str(len(BODY))
 
 async def hello(
     scope: dict[str, Any],
-    receive: Callable[[], Awaitable[dict[str, Any]]],
-    send: Callable[[dict[str, Any]], Awaitable[None]],
+    receive: Callable[[], Awaitable[MutableMapping[str, Any]]],
+    send: Callable[[MutableMapping[str, Any]], Awaitable[None]],
 ) -> None:
     """Answer every request with ``BODY``."""
     if scope["type"] == "lifespan":

@@ -6,54 +6,52 @@ Run as ``python -m loadtest.compare`` in the root of the project. README.md tell
 from __future__ import annotations
 
 import argparse
-import datetime
-import json
-import signal
 import sys
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from loadtest import machine, report, servers, wrk
+import psutil
+
+from loadtest import command, machine, report, servers, wrk
 from loadtest.apps import BODY
 from loadtest.errors import MeasurementError
 from loadtest.machine import Processors
-from loadtest.report import Result, Sample
+from loadtest.report import COST, RATE, Result
 from loadtest.servers import Server
 
-BASELINE = "uvicorn"
 WARM_UP_SECONDS = 1
+
+SATURATED = 0.95
+"""From this share of its processor on, the load generator was the bottleneck, not the server."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample(report.Sample):
+    """One server, all its processes, under a load generator's load in one round.
+
+    Attributes:
+        per_second: the requests that it answered in a second.
+        load_busy: how much of its processor the load generator took, from 0 to 1.
+    """
+
+    per_second: float
+    load_busy: float
+
+    def __str__(self) -> str:
+        return f"{super().__str__()}  {self.per_second:9,.0f} requests/s"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command. Returns the exit code: 0 measured, 1 could not measure, 130 interrupted."""
+    """The command. Returns the exit code."""
     options = _parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: with nothing left running
-    try:
-        _compare(options)
-    except MeasurementError as error:
-        print(f"compare: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("compare: interrupted", file=sys.stderr)
-        return 130
-    return 0
+    return command.run("compare", lambda: _compare(options))
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="compare", description=__doc__.partition("\n")[0])
-    parser.add_argument("--rounds", type=_positive, default=5, metavar="N", help="rounds for each server (5)")
-    parser.add_argument("--seconds", type=_positive, default=5, metavar="N", help="length of a round (5)")
-    parser.add_argument("--connections", type=_positive, default=64, metavar="N", help="open connections (64)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results, with every round, to this file")
+    parser = command.parser("compare", __doc__.partition("\n")[0])
+    parser.add_argument("--seconds", type=command.positive, default=5, metavar="N", help="length of a round (5)")
     return parser
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return number
 
 
 def _compare(options: argparse.Namespace) -> None:
@@ -61,8 +59,7 @@ def _compare(options: argparse.Namespace) -> None:
     processors = machine.processors()
     contenders = [servers.litmus(), *servers.peers()]
     facts = {
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "machine": machine.describe(),
+        **command.facts(),
         "load_generator": generator,
         "workload": f"GET /, {len(BODY)} bytes",
         "rounds": options.rounds,
@@ -71,43 +68,26 @@ def _compare(options: argparse.Namespace) -> None:
         "processors": processors._asdict(),
     }
     print(headline(facts), flush=True)
-    samples = _measure(contenders, processors, options)
-    results = [Result.of(each.name, each.version, samples[each.name]) for each in contenders]
-    print(f"\n{report.table(results, BASELINE)}\n")
-    for remark in report.remarks(results):
-        print(f"Note: {remark}.\n")
-    if options.json is not None:
-        document = {**facts, "baseline": BASELINE, "servers": report.as_json(results, BASELINE, samples)}
-        options.json.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    samples = command.in_rounds(
+        contenders, options.rounds, lambda each: measure(each, processors, options.connections, options.seconds)
+    )
+    results = [result(each.name, each.version, samples[each.name]) for each in contenders]
+    command.show(results, [*bottlenecks(samples), *report.remarks(results)])
+    command.write(options.json, facts, as_json(results, samples))
 
 
 def headline(facts: dict[str, Any]) -> str:
     """What is measured, and where."""
-    on, processors = facts["machine"], facts["processors"]
+    processors = facts["processors"]
     lines = [
         f"{facts['workload']}; one worker on processor {processors['server']},"
         f" {facts['load_generator']} with {facts['connections']} connections on processor {processors['load']};"
         f" {facts['rounds']} rounds of {facts['seconds']} s each",
-        f"{on['cpu']}, {on['processors']} processors, {on['kernel']}, {on['python']},"
-        f" load average {on['load_average']:.2f}, {facts['date']}",
+        command.place(facts),
     ]
     if not processors["apart"]:
         lines.append("Note: both processors are threads of one core, so the load generator slows the server down.")
     return "\n".join(lines)
-
-
-def _measure(
-    contenders: Sequence[Server], processors: Processors, options: argparse.Namespace
-) -> dict[str, list[Sample]]:
-    """All rounds, interleaved, so that what changes on the machine meanwhile meets all servers alike."""
-    samples: dict[str, list[Sample]] = {each.name: [] for each in contenders}
-    for number in range(1, options.rounds + 1):
-        for each in contenders:
-            sample = measure(each, processors, options.connections, options.seconds)
-            samples[each.name].append(sample)
-            progress = f"round {number}/{options.rounds}  {each.name:8}  {sample.microseconds:6.1f} µs/request"
-            print(f"{progress}  {sample.per_second:9,.0f} requests/s", file=sys.stderr, flush=True)
-    return samples
 
 
 def measure(server: Server, processors: Processors, connections: int, seconds: int) -> Sample:
@@ -115,14 +95,59 @@ def measure(server: Server, processors: Processors, connections: int, seconds: i
     used = (processors.server, processors.load)
     with servers.running(server, processors.server) as started:
         wrk.run(started.url, connections=connections, seconds=WARM_UP_SECONDS, cpu=processors.load)
-        before, work_before = started.processor_time(), machine.work_done(used)
+        before, work_before = started.processor_time(), work_done(used)
         load = wrk.run(started.url, connections=connections, seconds=seconds, cpu=processors.load)
-        after, work_after = started.processor_time(), machine.work_done(used)
+        after, work_after = started.processor_time(), work_done(used)
         if before.keys() != after.keys():
             raise MeasurementError("started or lost a process while it was measured")
     own = sum(after.values()) - sum(before.values())
     foreign = max(0.0, work_after - work_before - own - load.processor_seconds)
-    return Sample(load.requests, load.per_second, own, load.busy, foreign / load.elapsed)
+    return Sample(
+        requests=load.requests,
+        processor_seconds=own,
+        disturbance=foreign / load.elapsed,
+        per_second=load.per_second,
+        load_busy=load.busy,
+    )
+
+
+def work_done(cpus: Iterable[int]) -> float:
+    """Seconds that these processors have worked, for whomever, or were taken away by the hypervisor."""
+    times = psutil.cpu_times(percpu=True)
+    return sum(sum(times[cpu]) - _unworked(times[cpu]) for cpu in cpus)
+
+
+def _unworked(times: Any) -> float:
+    """What is not work; a guest's time is counted among the user's already."""
+    return float(times.idle + times.iowait + times.guest + times.guest_nice)
+
+
+def result(name: str, version: str, samples: Sequence[Sample]) -> Result:
+    """Sum up a server's samples."""
+    rounds = {COST: [each.microseconds for each in samples], RATE: [each.per_second for each in samples]}
+    return Result(name, version, rounds, max(each.disturbance for each in samples))
+
+
+def bottlenecks(samples: Mapping[str, Sequence[Sample]]) -> list[str]:
+    """What a reader must not overlook where the load generator was the bottleneck."""
+    return [
+        f"{name}: the load generator was the bottleneck ({busy:.0%} of its processor), so the server"
+        " can answer more requests per second than the table says; its processor time per request holds"
+        for name, busy in _busiest(samples).items()
+        if busy >= SATURATED
+    ]
+
+
+def as_json(results: Sequence[Result], samples: Mapping[str, Sequence[Sample]]) -> list[dict[str, Any]]:
+    """The results with all their rounds, for JSON."""
+    busiest = _busiest(samples)
+    servers = report.as_json(results, command.BASELINE)
+    return [{**each, "load_generator_busy": round(busiest[each["name"]], 3)} for each in servers]
+
+
+def _busiest(samples: Mapping[str, Sequence[Sample]]) -> dict[str, float]:
+    """Of each server the round in which the load generator took most of its processor."""
+    return {name: max(each.load_busy for each in rounds) for name, rounds in samples.items()}
 
 
 if __name__ == "__main__":

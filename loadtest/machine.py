@@ -5,11 +5,8 @@ from __future__ import annotations
 import os
 import platform
 import sysconfig
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
-
-import psutil
 
 from loadtest.errors import MeasurementError
 
@@ -28,7 +25,7 @@ class Processors(NamedTuple):
 
 def processors() -> Processors:
     """Choose from those that this process may use. Raises MeasurementError when there is one only."""
-    usable = sorted(os.sched_getaffinity(0))
+    usable = usable_processors()
     if len(usable) < 2:
         raise MeasurementError(
             "this process may use one processor only; server and load generator need one each to be measured apart"
@@ -37,6 +34,11 @@ def processors() -> Processors:
     shared = siblings(server)
     others = [cpu for cpu in usable if cpu not in shared]
     return Processors(server, others[0] if others else usable[0], bool(others))
+
+
+def usable_processors() -> list[int]:
+    """Those that this process may use."""
+    return sorted(os.sched_getaffinity(0))
 
 
 def siblings(cpu: int) -> set[int]:
@@ -55,17 +57,6 @@ def parse_list(text: str) -> set[int]:
         first, _, last = part.partition("-")
         found.update(range(int(first), int(last or first) + 1))
     return found
-
-
-def work_done(cpus: Iterable[int]) -> float:
-    """Seconds that these processors have worked, for whomever, or were taken away by the hypervisor."""
-    times = psutil.cpu_times(percpu=True)
-    return sum(sum(times[cpu]) - _unworked(times[cpu]) for cpu in cpus)
-
-
-def _unworked(times: Any) -> float:
-    """What is not work; a guest's time is counted among the user's already."""
-    return float(times.idle + times.iowait + times.guest + times.guest_nice)
 
 
 def describe() -> dict[str, Any]:

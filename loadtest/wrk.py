@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import functools
-import os
 import re
 import resource
 import subprocess
 import time
 from dataclasses import dataclass
 
+from loadtest import processes
 from loadtest.errors import MeasurementError
 
 _SLACK = 30.0  # seconds that wrk may take longer than it was told
@@ -88,13 +87,7 @@ def _processor_time() -> float:
 def _execute(
     command: list[str], *, timeout: float, cpu: int | None = None, check: bool = True
 ) -> subprocess.CompletedProcess[str]:
-    """Run wrk to its end; it is killed when that takes too long, and when this process is interrupted."""
-    pin = None if cpu is None else functools.partial(os.sched_setaffinity, 0, {cpu})
     try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=check, preexec_fn=pin)
+        return processes.run(command, timeout=timeout, cpu=cpu, check=check)
     except FileNotFoundError as error:
         raise MeasurementError("the load generator is missing: apt-get install wrk") from error
-    except subprocess.CalledProcessError as error:
-        raise MeasurementError(f"wrk failed: {error.stdout}{error.stderr}".strip()) from error
-    except subprocess.TimeoutExpired as error:
-        raise MeasurementError(f"wrk did not end within {timeout:.0f} s") from error

@@ -1,5 +1,6 @@
 """The log: its lines, its files, and that nothing that goes wrong with it reaches the code that logs."""
 
+import contextlib
 import datetime
 import errno
 import fcntl
@@ -13,8 +14,10 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -36,6 +39,7 @@ def file(tmp_path: Path) -> Iterator[Path]:
     level, propagate = logger.level, logger.propagate
     yield tmp_path / "litmus.log"
     log.configure(LogSettings(access=False), "nobody")  # lets the files go
+    log.count_losses(lambda lines: None)
     for handler in list(logger.handlers):
         logger.removeHandler(handler)
     logger.setLevel(level)
@@ -51,6 +55,19 @@ def pipe() -> Iterator[tuple[int, int]]:
     yield reader, writer
     os.close(writer)
     os.close(reader)
+
+
+@contextlib.contextmanager
+def full_disk(size: int) -> Iterator[None]:
+    """In this process no file can grow beyond ``size`` bytes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, handler)
 
 
 def open_descriptors() -> set[str]:
@@ -217,7 +234,7 @@ def test_configuring_again_keeps_the_same_files_and_lets_others_go(file: Path, t
     assert "moved" not in file.read_text()
     assert other.read_text().count("moved") == 1
     access.write(b"too late\n")
-    assert access.failures == 1
+    assert access.lost == 1
     log.configure(LogSettings(access=False), "arbiter")
     assert open_descriptors() == before
 
@@ -338,7 +355,7 @@ def test_what_exists_is_not_given_away(tmp_path: Path) -> None:
         file = LogFile(tmp_path / name, -1, NOBODY)
         file.reopen()
         file.write(b"x\n")
-        assert file.failures == 0
+        assert file.lost == 0
         file.close()
     assert owner(secret) == owner(missing) == (0, os.getegid())
 
@@ -353,7 +370,7 @@ def test_a_new_file_is_not_for_everybody(tmp_path: Path) -> None:
     assert (tmp_path / "x.log").stat().st_mode & 0o007 == 0
     file.write(b"late\n")
     file.reopen()
-    assert file.failures == 1
+    assert file.lost == 1
 
 
 def test_two_files_append_side_by_side(tmp_path: Path) -> None:
@@ -376,20 +393,24 @@ def test_a_named_pipe_that_nobody_reads(tmp_path: Path) -> None:
 def test_a_full_disk_is_counted_and_the_torn_line_ended_later(tmp_path: Path) -> None:
     path = tmp_path / "x.log"
     file = LogFile(path, -1)
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (8, hard))
-    try:
+    with full_disk(8):
         file.write(b"12345\n")
         file.write(b"67890\n")
         file.write(b"lost\n")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-        signal.signal(signal.SIGXFSZ, handler)
-    assert file.failures == 2
+    assert file.lost == 2
     file.write(b"room again\n")
     file.close()
     assert path.read_bytes() == b"12345\n67\nroom again\n"
+
+
+def test_only_the_lines_that_are_missing_are_counted(tmp_path: Path) -> None:
+    file = LogFile(tmp_path / "x.log", -1)
+    with full_disk(14):
+        file.write(b"12345\n67890\nabcde\nfghij\n")
+        assert file.lost == 2
+        file.write(b"1\n2\n3\n")  # and not the end that the torn one lacks
+        assert file.lost == 5
+    file.close()
 
 
 def test_a_pipe_whose_reader_is_gone() -> None:
@@ -398,7 +419,7 @@ def test_a_pipe_whose_reader_is_gone() -> None:
     os.close(reader)
     file.write(b"x\n")
     file.write(b"x\n")
-    assert file.failures == 2
+    assert file.lost == 2
     file.close()
     os.close(writer)
 
@@ -409,7 +430,7 @@ def test_a_closed_descriptor() -> None:
     os.close(writer)
     file = LogFile(None, writer)
     file.write(b"x\n")
-    assert file.failures == 1
+    assert file.lost == 1
     file.close()
 
 
@@ -419,11 +440,11 @@ def test_a_reader_that_fell_asleep_costs_lines_and_not_the_server(pipe: tuple[in
     line = b"x" * 1023 + b"\n"
     for _ in range(10):
         file.write(line)  # with a blocking write this would wait for good
-    assert file.failures == 6
+    assert file.lost == 6
     assert os.read(reader, 8192) == line * 4
     file.write(b"awake\n")
     assert os.read(reader, 8192) == b"awake\n"
-    assert file.failures == 6
+    assert file.lost == 6
     assert os.get_blocking(writer)  # others who use the descriptor find it as it was
     file.close()
     os.write(writer, b"still open\n")
@@ -445,7 +466,7 @@ def test_a_large_write_reaches_a_pipe_in_whole_lines(pipe: tuple[int, int], monk
     thread.start()
     file.write(data)
     thread.join()
-    assert file.failures == 0
+    assert file.lost == 0
     assert b"".join(received) == data
     file.close()
 
@@ -456,12 +477,12 @@ def test_a_socket_whose_reader_fell_asleep() -> None:
         file = LogFile(None, writer.fileno())
         for _ in range(1000):
             file.write(b"x" * 1023 + b"\n")
-        failures = file.failures
-        assert 0 < failures < 1000
+        lost = file.lost
+        assert 0 < lost < 1000
         received = drain(reader)
-        assert received == (b"x" * 1023 + b"\n") * (1000 - failures)
+        assert received == (b"x" * 1023 + b"\n") * (1000 - lost)
         file.write(b"awake\n")
-        assert file.failures == failures
+        assert file.lost == lost
         assert drain(reader) == b"awake\n"
         file.close()
 
@@ -489,3 +510,171 @@ def test_a_process_whose_standard_error_is_closed_runs_on(tmp_path: Path) -> Non
     environ = {**os.environ, "PYTHONPATH": str(Path(log.__file__).parent.parent)}
     done = subprocess.run([sys.executable, "-c", script], env=environ, capture_output=True, check=True, timeout=30)
     assert done.stdout == b"done\n"
+
+
+# -- LogFile: who is told of what is lost ------------------------------------------------------------------------------
+
+PADDING = b"before\n" * 10_000
+"""So much is in the log that what the test prints is smaller, and not affected when the log cannot grow any more."""
+
+
+@pytest.fixture
+def losses() -> Iterator[list[int]]:
+    """How many lines were lost, at each time."""
+    counted: list[int] = []
+    log.count_losses(counted.append)
+    yield counted
+    log.count_losses(lambda lines: None)
+
+
+def added(file: Path) -> list[str]:
+    """The messages behind the padding, each with its level in front."""
+    matches = [LINE.fullmatch(line) for line in file.read_bytes().removeprefix(PADDING).decode().splitlines()]
+    return [f"{match[1]} {match[4]}" for match in matches if match is not None]
+
+
+def test_a_device_that_is_full_is_told_once_on_standard_error(
+    file: Path, losses: list[int], capfd: pytest.CaptureFixture[str]
+) -> None:
+    full = Path("/dev/full")
+    log.configure(LogSettings(file=full, access=False), "arbiter")
+    for number in range(3):
+        logger.error("lost %d\nand its second line", number)
+    match = LINE.fullmatch(capfd.readouterr().err.rstrip("\n"))
+    assert match is not None
+    assert match.groups() == (
+        "error",
+        "arbiter",
+        str(os.getpid()),
+        'log.file = "/dev/full": cannot be written, lines are lost: No space left on device',
+    )
+    assert losses == [2, 2, 2]
+    log.configure(LogSettings(file=file, access=False), "arbiter")  # as a reload does that puts the log elsewhere
+    (line,) = file.read_text().splitlines()
+    assert re.search(r'  log\.file = "/dev/full": 6 lines lost within \d\.\d s: No space left on device$', line)
+    logger.info("all is well")
+    assert losses == [2, 2, 2]
+    assert capfd.readouterr().err == ""
+
+
+def test_a_disk_with_room_again(
+    file: Path, losses: list[int], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(log, "QUIET_SECONDS", 0.0)
+    file.write_bytes(PADDING)
+    log.configure(LogSettings(file=file, access=False, level="error"), "arbiter")
+    for lost in (3, 1):
+        with full_disk(file.stat().st_size):
+            for _ in range(lost):
+                logger.error("lost")
+        told = capfd.readouterr().err.splitlines()
+        assert len(told) == 1, told
+        assert told[0].endswith(f'  log.file = "{file}": cannot be written, lines are lost: File too large')
+        logger.error("room again")
+        logger.error("and still")
+    assert [re.sub(r"\d\.\d s", "… s", line) for line in added(file)] == [
+        "error room again",
+        f'error log.file = "{file}": 3 lines lost within … s: File too large',
+        "error and still",
+        "error room again",
+        f'error log.file = "{file}": 1 line lost within … s: File too large',
+        "error and still",
+    ]
+    assert losses == [1, 1, 1, 1]
+    assert capfd.readouterr().err == ""
+
+
+def test_one_that_fails_again_and_again_is_reported_at_intervals(
+    file: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    clock = [1000.0]
+    times = SimpleNamespace(monotonic=lambda: clock[0], strftime=time.strftime, localtime=time.localtime)
+    monkeypatch.setattr(log, "time", times)
+    file.write_bytes(PADDING)
+    log.configure(LogSettings(file=file, access=False), "arbiter")
+
+    def fail() -> None:
+        with full_disk(file.stat().st_size):
+            logger.info("lost")
+        logger.info("written")
+
+    fail()
+    for _ in range(5):
+        clock[0] += 1.0
+        fail()
+    assert len(capfd.readouterr().err.splitlines()) == 2
+    assert len([line for line in added(file) if "lost within" in line]) == 1
+    clock[0] += log.QUIET_SECONDS
+    logger.info("written")
+    assert added(file)[-1] == f'error log.file = "{file}": 5 lines lost within 14.0 s: File too large'
+    assert capfd.readouterr().err == ""
+
+
+def test_of_the_access_log_the_log_tells(
+    file: Path, tmp_path: Path, losses: list[int], capfd: pytest.CaptureFixture[str]
+) -> None:
+    access_path = tmp_path / "access.log"
+    access_path.write_bytes(PADDING)
+    log.configure(LogSettings(file=file, access_file=access_path), "worker 3")
+    access = log.access_file()
+    assert access is not None
+    with full_disk(len(PADDING)):
+        access.write(b"one\ntwo\n")
+        access.write(b"three\n")
+    access.write(b"four\n")
+    assert access_path.read_bytes() == PADDING + b"four\n"  # for programs to read: nothing of ours is in it
+    failing, gap = added(file)
+    assert failing == f'error log.access_file = "{access_path}": cannot be written, lines are lost: File too large'
+    assert re.fullmatch(rf'error log\.access_file = "{access_path}": 3 lines lost within \d\.\d s: File too large', gap)
+    assert losses == [2, 1]
+    assert capfd.readouterr() == ("", "")
+
+
+def test_of_standard_error_nobody_can_be_told_until_it_is_read_again(
+    file: Path, losses: list[int], pipe: tuple[int, int]
+) -> None:
+    reader, writer = pipe
+    saved = os.dup(2)
+    os.dup2(writer, 2)
+    try:
+        log.configure(LogSettings(file=file, access=False), "arbiter")
+        log.configure(LogSettings(access=False), "arbiter")
+        while not losses:
+            logger.info("x" * 1000)
+        received = os.read(reader, 65536).decode()
+        assert "lost" not in received
+        logger.info("awake")
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+    awake, gap = os.read(reader, 65536).decode().splitlines()
+    assert awake.endswith("  awake")
+    assert re.search(r"  log\.file \(standard error\): 1 line lost within \d\.\d s: its reader is behind$", gap)
+
+
+def test_a_child_tells_of_its_own_losses_only(file: Path, losses: list[int], capfd: pytest.CaptureFixture[str]) -> None:
+    file.write_bytes(PADDING)
+    log.configure(LogSettings(file=file, access=False), "arbiter")
+    with full_disk(len(PADDING)):
+        logger.info("lost")
+        logger.info("lost")
+    pid = os.fork()
+    if pid == 0:
+        try:
+            log.configure(LogSettings(file=file, access=False), "worker 0")
+            logger.info("from the child")
+            with full_disk(file.stat().st_size):
+                logger.info("lost, and counted by nobody here")
+            logger.info("from the child")
+        finally:
+            os._exit(0)
+    assert os.waitpid(pid, 0) == (pid, 0)
+    assert losses == [1, 1]
+    assert [re.sub(r"within .*", "", line) for line in added(file)] == [
+        "info from the child",
+        "info from the child",
+        f'error log.file = "{file}": 1 line lost ',
+    ]
+    assert len(capfd.readouterr().err.splitlines()) == 2
+    logger.info("from the parent")
+    assert f'log.file = "{file}": 2 lines lost within' in added(file)[-1]

@@ -343,6 +343,39 @@ def test_wrong_addresses_and_backlogs(here: Path) -> None:
     assert problem("listen.0.backlog", "0").endswith("must be a whole number from 1 to 65535")
 
 
+@pytest.mark.parametrize(("text", "mode"), [("0660", 0o660), ("600", 0o600), ("0777", 0o777)])
+def test_who_may_connect_to_a_unix_socket(here: Path, text: str, mode: int) -> None:
+    group = grp.getgrgid(0).gr_name
+    settings = given(listen__0__bind="unix:/x", listen__0__mode=text, listen__0__group=group)
+    assert settings.listen == (ListenSettings("unix:/x", 2048, mode, group),)
+    assert ("listen.0.mode", f'"0{mode:o}"', "--set") in origin_rows(settings)
+
+
+@pytest.mark.parametrize("mode", ['"rw-rw----"', '"0o660"', '"1660"', '"0680"', '"66"', '"6660"', '""', "660", "0o660"])
+def test_what_is_no_file_mode(config: Path, mode: str) -> None:
+    config.write_text(f'[[listen]]\nbind = "unix:/x"\nmode = {mode}\n')
+    (sentence,) = problems(config)
+    assert sentence.startswith(f"{config}: listen.0.mode = ")
+    assert sentence.endswith(': must be a file mode of three octal digits, in quotes, such as "0660"')
+
+
+def test_only_a_unix_socket_has_a_file(config: Path) -> None:
+    group = grp.getgrgid(0).gr_name
+    config.write_text(f'[[listen]]\nbind = ":80"\nmode = "0666"\n[[listen]]\nbind = "fd:3"\ngroup = "{group}"\n')
+    assert problems(config, {"LITMUS_LISTEN__0__MODE": "0660"}) == [
+        'environment LITMUS_LISTEN__0__MODE: listen.0.mode = "0660": '
+        "is for the file of a Unix socket, and :80 has none; leave it out",
+        f'{config}: listen.1.group = "{group}": is for the file of a Unix socket, and fd:3 has none; leave it out',
+    ]
+    assert problem("listen.0.mode", "0660").endswith("and 127.0.0.1:8000 has none; leave it out")
+
+
+def test_what_belongs_to_a_wrong_address_is_not_wrong_for_that(config: Path) -> None:
+    config.write_text('[[listen]]\nbind = "unix:@x"\nmode = "0660"\n')
+    (sentence,) = problems(config)
+    assert "listen.0.bind" in sentence
+
+
 def test_an_index_changes_one_table_or_adds_the_next(config: Path) -> None:
     config.write_text('[[listen]]\nbind = ":80"\nbacklog = 16\n')
     settings = load(
@@ -375,7 +408,7 @@ def test_indexes_that_make_no_sense(here: Path) -> None:
     assert problem("listen.backlog", "9").endswith("needs an index, such as listen.0.backlog")
     assert problem("listen.x.bind", ":80").endswith("unknown key; did you mean listen.bind?")
     assert problem("listen.1.bnd", ":80").endswith("unknown key; did you mean listen.bind?")
-    assert problem("listen.0", ":80").endswith("unknown key; listen has bind, backlog")
+    assert problem("listen.0", ":80").endswith("unknown key; listen has bind, backlog, mode, group")
 
 
 def test_at_least_one_address(config: Path) -> None:

@@ -1,8 +1,10 @@
 """The arbiter: binds, forks, watches, and does what signals and the control socket tell it. No application code."""
 
+import contextlib
 import logging
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable, MutableMapping
 from typing import Any
@@ -22,8 +24,8 @@ from litmus.arbiter.listeners import Listeners
 from litmus.arbiter.pidfile import PidFile
 from litmus.arbiter.reactor import Reactor
 from litmus.arbiter.signals import SignalInbox
-from litmus.arbiter.slots import Timings
 from litmus.arbiter.systemd import Notifier, inherited_sockets
+from litmus.arbiter.timings import Timings
 from litmus.control.messages import Done, ReopenLogs
 from litmus.control.place import PlaceError, default_path
 from litmus.control.server import ControlServer
@@ -33,6 +35,7 @@ from litmus.memory.segment import Segment
 from litmus.settings import Settings
 from litmus.units import count
 from litmus.worker import worker as worker_module
+from litmus.worker.signals import ORDERS
 
 __all__ = ["Arbiter", "StartupError"]
 
@@ -64,6 +67,7 @@ class Arbiter:
         self._worker_main = worker_main
         self._environ = os.environ if environ is None else environ
         self._timings = timings or Timings()
+        self._held = contextlib.ExitStack()
         self._prepared = False
         self._state = "starting"
         self._failure: str | None = None
@@ -83,22 +87,32 @@ class Arbiter:
         if self._pidfile is not None:
             self._pidfile.check()
         self._workers = workers_wanted(settings)
+        with contextlib.ExitStack() as held:
+            try:
+                self._take(settings, inherited, held)
+            except PlaceError as error:
+                raise StartupError(str(error)) from error
+            except OSError as error:  # what may happen anywhere: no descriptors, no memory
+                raise StartupError(f"the system does not give what the server needs: {error.strerror}") from error
+            self._held = held.pop_all()
+        self._prepared = True
+
+    def _take(self, settings: Settings, inherited: list[socket.socket], held: contextlib.ExitStack) -> None:
         self._listeners = Listeners(inherited)
+        held.callback(self._listeners.close)
         self._reactor = Reactor()
-        try:
-            self._listeners.adopt(self._listeners.plan(settings.listen, settings.origins, self._workers))
-            path = settings.arbiter.control or default_path(settings.source, self._environ)
-            self._control = ControlServer(path, self, self._reactor)
-        except (StartupError, PlaceError) as error:
-            self._listeners.close()
-            self._reactor.close()
-            raise StartupError(str(error)) from error
+        held.callback(self._reactor.close)
+        self._listeners.adopt(self._listeners.plan(settings.listen, settings.origins, self._workers))
+        path = settings.arbiter.control or default_path(settings.source, self._environ)
+        self._control = ControlServer(path, self, self._reactor)
+        held.callback(self._control.close)
         self._segment = Segment()
         self._segment.header.arbiter_pid = os.getpid()
         self._segment.header.generation = 1
         self._segment.header.compiled = build.compiled()
+        log.count_losses(self._segment.header.count_lost_lines)
         self._notifier = Notifier(self._environ)
-        self._prepared = True
+        held.callback(self._notifier.close)
 
     @property
     def addresses(self) -> list[str]:
@@ -147,7 +161,8 @@ class Arbiter:
             self._crew.start(self._workers)
             self._reactor.run()
         finally:
-            self._close()
+            self.close()
+            self._inbox.close()  # last: until then a signal does no harm
         if self._failure is not None:
             raise StartupError(self._failure)
         _logger.info("stopped")
@@ -158,12 +173,15 @@ class Arbiter:
         self._inbox.abandon()
         self._control.detach()
         self._notifier.close()
+        if self._pidfile is not None:
+            self._pidfile.let_go()
 
     def _complete(self) -> None:
         """Every slot has been served for the first time."""
         if self._pidfile is not None:
             try:
                 self._pidfile.write()
+                self._held.callback(self._pidfile.remove)
             except OSError as error:
                 _logger.error("arbiter.pidfile = %s: cannot be written: %s", self._pidfile.path, error.strerror)
         self._state = "running"
@@ -207,14 +225,9 @@ class Arbiter:
         if self._state == "stopping" and not self._fleet.workers:
             self._reactor.stop()
 
-    def _close(self) -> None:
-        if self._pidfile is not None:
-            self._pidfile.remove()
-        self._control.close()
-        self._listeners.close()
-        self._notifier.close()
-        self._inbox.close()
-        self._reactor.close()
+    def close(self) -> None:
+        """Let go of everything: at the end of :meth:`run`, or instead of it."""
+        self._held.close()
 
     def _watch_dog(self) -> None:
         interval = self._notifier.watchdog_interval
@@ -226,7 +239,7 @@ class Arbiter:
 
     def _take_signals(self) -> None:
         for number in self._inbox.read():
-            if number != signal.SIGCHLD:
+            if number in ORDERS:
                 _logger.info("received %s", number.name)
             match number:
                 case signal.SIGCHLD:
@@ -247,6 +260,10 @@ class Arbiter:
                 case signal.SIGUSR1:
                     log.reopen()  # first: it makes new files, and gives them to those who are told then
                     self._fleet.tell_all(ReopenLogs())
+                case _:
+                    _logger.warning(
+                        "received %s, which has no meaning here: HUP reloads configuration and application", number.name
+                    )
 
     # What the control socket may ask for (litmus.control.server.Operations)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 
+from litmus import unixsockets
 from litmus.addresses import Address
 from litmus.arbiter.errors import StartupError
 from litmus.kinds import spell
@@ -147,12 +148,16 @@ def _holder(port: int) -> str:
 def bind_unix(path: Path, place: Place) -> socket.socket:
     """A Unix socket, bound but not listening yet. The file a dead process left behind is replaced.
 
-    The file's permissions follow the umask. Raises StartupError, also if somebody answers at ``path``.
+    Raises StartupError, also if somebody answers at ``path``.
     """
-    _remove_stale(path, place)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
     try:
+        unixsockets.remove_stale(path)
         listener.bind(os.fspath(path))
+    except unixsockets.OccupiedError as error:
+        listener.close()
+        remedy = "stop it" if isinstance(error, unixsockets.AnsweredError) else "move it away"
+        raise place.error(f"{error}; {remedy}, or choose another path") from error
     except OSError as error:
         listener.close()
         if isinstance(error, FileNotFoundError):
@@ -161,25 +166,6 @@ def bind_unix(path: Path, place: Place) -> socket.socket:
             raise place.error(f"user {os.geteuid()} may not make a socket in {path.parent}") from error
         raise place.error(f"cannot listen there: {error.strerror}") from error
     return listener
-
-
-def _remove_stale(path: Path, place: Place) -> None:
-    try:
-        if not stat.S_ISSOCK(path.lstat().st_mode):
-            raise place.error("something that is not a socket is there; move it away, or choose another path")
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise place.error(f"cannot look there: {error.strerror}") from error
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as caller:
-        refusal = caller.connect_ex(os.fspath(path))
-    if refusal == errno.ECONNREFUSED:
-        try:
-            path.unlink(missing_ok=True)
-        except OSError as error:
-            raise place.error(f"the socket a dead process left there cannot be replaced: {error.strerror}") from error
-    elif refusal != errno.ENOENT:  # it answers, or it can't be told that it doesn't
-        raise place.error("another process listens there; stop it, or choose another path")
 
 
 def take_descriptor(fd: int, place: Place) -> socket.socket:

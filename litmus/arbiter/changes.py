@@ -2,6 +2,7 @@
 
 import functools
 import logging
+import time
 import traceback
 from collections.abc import Callable
 from typing import Any
@@ -96,8 +97,11 @@ class Changes:
             self._reload_wanted = False
             self.reload(_take_no_answer)
         elif self._steps_wanted:
-            workers = max(1, min(MAX_WORKERS, self._crew.width + self._steps_wanted))
+            wanted = self._crew.width + self._steps_wanted
+            workers = max(1, min(MAX_WORKERS, wanted))
             self._steps_wanted = 0
+            if workers != wanted:
+                _logger.warning("%s", _impossible(wanted))
             self.scale(workers, _take_no_answer)
 
     # Scaling
@@ -108,7 +112,7 @@ class Changes:
         if refusal := self._refusal("scaling"):
             reply(refusal)
         elif not 1 <= n <= MAX_WORKERS:
-            reply(Refused(f"{n} workers are not possible: from 1 to {MAX_WORKERS} are"))
+            reply(Refused(_impossible(n)))
         elif n > before:
             _logger.info("scaling from %d to %d workers", before, n)
             finish = functools.partial(self._grown, reply)
@@ -151,7 +155,10 @@ class Changes:
         try:
             settings = self._read()
         except StartupError as error:
-            self._reloaded(reply, Refused("the configuration is refused", str(error)))
+            refusal = Refused("the configuration is refused", str(error))
+            first, *others = str(error).split("\n")
+            more = f" (and {count(len(others), 'more problem')})" if others else ""
+            self._reloaded(reply, refusal, f"{refusal.error}: {first}{more}")
             return
         crew, workers = self._crew, workers_wanted(settings)
         _logger.info(
@@ -173,10 +180,15 @@ class Changes:
             raise StartupError("\n".join(problems))
         return settings
 
-    def _reloaded(self, reply: ReplyCallback, outcome: Reply) -> None:
-        self.last_reload = {"generation": self._generations, "ok": isinstance(outcome, Done)}
+    def _reloaded(self, reply: ReplyCallback, outcome: Reply, summary: str = "") -> None:
+        """``summary`` says in one line why it is refused, if ``outcome`` does not."""
+        self.last_reload = {
+            "generation": self._generations,
+            "ok": isinstance(outcome, Done),
+            "at": time.strftime("%Y-%m-%d %H:%M:%S"),
+        }
         if isinstance(outcome, Refused):
-            self.last_reload["error"] = outcome.error
+            self.last_reload["error"] = summary or outcome.error
             self._explain(f"reload refused, generation {self._crew.generation} keeps serving", outcome)
         self._end(reply, outcome)
 
@@ -223,6 +235,10 @@ class Changes:
 def workers_wanted(settings: Settings) -> int:
     """The number of workers that a configuration asks for, "auto" resolved."""
     return settings.arbiter.workers or min(cpus.available(), MAX_WORKERS)
+
+
+def _impossible(workers: int) -> str:
+    return f"{count(workers, 'worker')} cannot be: 1 is the least, and {MAX_WORKERS} are the most"
 
 
 def boot_width() -> int:

@@ -2,29 +2,49 @@
 
 import grp
 import os
-import pwd
+import re
 from collections.abc import Callable
+from pathlib import Path
 
 from litmus.arbiter.errors import StartupError
 from litmus.kinds import spell
 from litmus.loading import describe
 from litmus.settings import Settings
+from litmus.worker import privileges
+
+_CAPABILITIES = {"CAP_SETGID": 6, "CAP_SETUID": 7}
+"""What root needs to become somebody else, and may have been denied in a container: the bits, see capability.h."""
 
 
 def check_privileges(settings: Settings) -> None:
-    """Raise StartupError if the workers are to become a user or join a group, and this process can't make them."""
-    if os.geteuid() == 0:
-        return
+    """Raise StartupError if workers, or socket files, are to belong to whom this process can't give them."""
     user, group = settings.arbiter.user, settings.arbiter.group
-    if user and pwd.getpwnam(user).pw_uid != os.geteuid():
-        raise _not_root(settings, "user", user)
-    if group and grp.getgrnam(group).gr_gid != os.getegid():
-        raise _not_root(settings, "group", group)
+    uid, gid = privileges.ids(user, group)
+    if uid != -1:
+        _check_change(settings, "user", user, ["CAP_SETUID", "CAP_SETGID"])
+    elif gid != -1:
+        _check_change(settings, "group", group, ["CAP_SETGID"])
+    mine = {os.getegid(), *os.getgroups()}
+    for index, listen in enumerate(settings.listen):
+        if listen.group and os.geteuid() != 0 and grp.getgrnam(listen.group).gr_gid not in mine:
+            sentence = f"user {os.geteuid()} is not in this group; start litmusd as root, or as one who is"
+            raise StartupError(_describe(settings, f"listen.{index}.group", listen.group, sentence))
 
 
-def _not_root(settings: Settings, key: str, value: str) -> StartupError:
-    sentence = f"only root can change it, and this is user {os.geteuid()}; start litmusd as root, or leave it empty"
-    return StartupError(_describe(settings, f"arbiter.{key}", value, sentence))
+def _check_change(settings: Settings, key: str, value: str, needed: list[str]) -> None:
+    if os.geteuid() != 0:
+        sentence = f"only root can change it, and this is user {os.geteuid()}; start litmusd as root, or leave it empty"
+    elif lacking := [name for name in needed if not _capabilities() >> _CAPABILITIES[name] & 1]:
+        sentence = f"root can't change it without {' and '.join(lacking)}; let litmusd have that, or leave it empty"
+    else:
+        return
+    raise StartupError(_describe(settings, f"arbiter.{key}", value, sentence))
+
+
+def _capabilities() -> int:
+    """What this process may do, as the kernel's bits."""
+    found = re.search(r"^CapEff:\s*([0-9a-f]+)$", Path("/proc/self/status").read_text(), re.MULTILINE)
+    return int(found[1], 16) if found else -1
 
 
 def unchangeable(old: Settings, new: Settings) -> list[str]:

@@ -8,7 +8,8 @@ from litmus.arbiter import obituary
 from litmus.arbiter.errors import SpawnError
 from litmus.arbiter.fleet import Fleet
 from litmus.arbiter.listeners import Listeners, Plan
-from litmus.arbiter.slots import Backoff, Death, Phase, Slot, Worker, WorkerState
+from litmus.arbiter.slots import Death, Phase, Slot, Worker, WorkerState
+from litmus.arbiter.timings import Backoff
 from litmus.settings import Settings
 
 BOOT_TRIES = 3
@@ -84,6 +85,7 @@ class Crew:
             self._on_proven()
         if worker.slot.phase is Phase.LEAVING:
             self._close_when_done(worker.slot)
+        self._arrange()
         self._served(worker.slot)
 
     def _served(self, *slots: Slot) -> None:
@@ -98,6 +100,7 @@ class Crew:
         slot.worker = None
         if self._stopping:
             return  # the reason for that has been told
+        self._arrange()
         if slot.phase is Phase.LEAVING:
             obituary.publish(worker, death)
             self._close_when_done(slot)
@@ -147,13 +150,10 @@ class Crew:
         self._served(*successors)
 
     def dismiss(self, worker: Worker, *, sweep: bool) -> None:
-        """Let a worker go that is in charge no more, or never came to be: drained if it has served, else at once."""
+        """Let a worker go that is in charge no more, or never came to be."""
         worker.owner = self._departures
         worker.slot.leavers.add(worker)
-        if worker.state is WorkerState.BOOTING:
-            worker.stop(self._timings.stop_grace)
-        else:
-            worker.drain(self.settings.timeouts.drain, sweep=sweep)
+        worker.drain(self.settings.timeouts.drain, sweep=sweep)
 
     # Changes of width
 
@@ -169,7 +169,7 @@ class Crew:
             slot.set_timer(None)
             slot.phase = Phase.JOINING
         self.slots += [Slot(i, Backoff(self._timings), Phase.JOINING) for i in range(len(self.slots), count)]
-        self._steer()  # first: a socket belongs to its group, and is given connections, as soon as it listens
+        self._arrange()  # first: a socket belongs to its group, and is given connections, as soon as it listens
         try:
             self.listeners.grow(len(self.slots))
         except Exception:
@@ -192,7 +192,7 @@ class Crew:
         for slot in self.slots:
             if slot.phase is Phase.JOINING:
                 slot.phase = Phase.OPEN
-        self._steer()
+        self._arrange()
         return predecessors
 
     def retire(self, count: int) -> None:
@@ -208,7 +208,7 @@ class Crew:
             slot.phase = Phase.LEAVING
             slot.sweeps = 0
             slot.set_timer(self.fleet.reactor.call_later(delay, functools.partial(self._settled, slot)))
-        self._steer()
+        self._arrange()
         self._served(*self.slots[count:])
 
     def _settled(self, slot: Slot) -> None:
@@ -237,7 +237,7 @@ class Crew:
             self.slots.pop()
         if len(self.slots) < before:
             self.listeners.shrink(len(self.slots))
-            self._steer()
+            self._arrange()
             self._on_trimmed()
 
     def _sweep(self, slot: Slot) -> bool:
@@ -253,24 +253,39 @@ class Crew:
             return False
         return True
 
-    def _steer(self) -> None:
+    def _arrange(self) -> None:
+        """Who is served has changed: let nobody wait for a slot without a worker while others could serve.
+
+        New connections go to the slots that take part and are served; what was queued on the others before, or is by
+        a kernel that can't be steered, the workers of those accept as well.
+        """
         if self._stopping:
             return
-        width = self.width
-        if 0 < width < len(self.slots):
-            self.listeners.steer(width)
+        taking_part = [slot for slot in self.slots if slot.phase is Phase.OPEN]
+        served = [slot for slot in taking_part if slot.served]
+        choice = served or taking_part
+        if 0 < len(choice) < len(self.slots):
+            self.listeners.steer([slot.index for slot in choice])
         else:
             self.listeners.release()
+        vacant = set(taking_part).difference(served)
+        for slot in served:
+            assert slot.worker is not None
+            for other in slot.worker.standing_in - vacant:
+                slot.worker.stand_down(other)
+            for other in vacant - slot.worker.standing_in:
+                slot.worker.stand_in(other, self.listeners.reserved(other.index))
 
     # The end
 
     def shut_down(self, *, drain: bool) -> None:
         """Replace nobody from now on, close the listeners, and let everybody drain (or leave them as they are).
 
-        The workers have the listening sockets too, and sweep them: here they are closed so that new connections are
-        refused, not queued for nobody.
+        The workers have the listening sockets too, and sweep them: nobody new is let in, and here they are closed so
+        that new connections are refused when the workers have closed theirs, not queued for nobody.
         """
         self._stopping = True
+        self.listeners.turn_away()
         for slot in self.slots:
             slot.set_timer(None)
             if drain and slot.worker is not None:

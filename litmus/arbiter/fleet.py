@@ -14,7 +14,8 @@ from litmus.arbiter.fork import WorkerMain
 from litmus.arbiter.listeners import Listeners, Plan
 from litmus.arbiter.pipe import Pipe
 from litmus.arbiter.reactor import Reactor
-from litmus.arbiter.slots import Owner, Slot, Timings, Worker
+from litmus.arbiter.slots import Owner, Slot, Worker
+from litmus.arbiter.timings import Timings
 from litmus.control.messages import ArbiterMessage
 from litmus.memory.scoreboard import State
 from litmus.memory.segment import Segment

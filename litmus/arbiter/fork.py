@@ -1,5 +1,6 @@
 """The fork, and what the child must let go of before it becomes a worker."""
 
+import contextlib
 import logging
 import os
 import sys
@@ -20,8 +21,7 @@ def fork(boot: Boot, worker_main: WorkerMain, let_go: Callable[[], None]) -> int
     that the arbiter died, and one that kept another slot's socket would keep connections waiting on it. Signals are
     blocked until the child doesn't tell its parent about them any more. Raises OSError.
     """
-    sys.stdout.flush()
-    sys.stderr.flush()  # else what is buffered would be written twice
+    _flush()  # else what is buffered would be written twice
     unblock = blocked(HANDLED)
     try:
         pid = os.fork()
@@ -43,14 +43,13 @@ def fork(boot: Boot, worker_main: WorkerMain, let_go: Callable[[], None]) -> int
         # Not to be raised any further: up there is the arbiter's own code, which must not run twice.
         _logger.exception("worker %d[%d] ended by an error that it did not handle", boot.slot, os.getpid())
     finally:
-        _exit(code)
+        _flush()
+        os._exit(code)
     raise AssertionError("unreachable")
 
 
-def _exit(code: int) -> None:
-    try:
-        sys.stdout.flush()
-        sys.stderr.flush()
-    except OSError:
-        pass  # whoever read them is gone
-    os._exit(code)
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:  # it was closed when the interpreter started
+            with contextlib.suppress(OSError, ValueError):  # whoever read it is gone, or the application has closed it
+                stream.flush()

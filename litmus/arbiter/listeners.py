@@ -5,6 +5,7 @@ dies, what is queued on its socket waits for the successor. Unix sockets and inh
 all slots share.
 """
 
+import grp
 import logging
 import os
 import socket
@@ -13,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from litmus import unixsockets
 from litmus.arbiter import binding
 from litmus.arbiter.binding import Endpoint, Place
 from litmus.arbiter.errors import StartupError
@@ -89,7 +91,8 @@ class SharedSocket:
         listener.setblocking(False)
         self.socket = listener
         self._file = file
-        self._identity = _identity(file) if file else None
+        self._made = _status(file) if file else None
+        self._permitted: tuple[int, str] | None = None
 
     def of_slot(self, slot: int) -> socket.socket:
         """The socket, whatever the slot."""
@@ -105,6 +108,16 @@ class SharedSocket:
         """Listen, or change the length of the accept queue."""
         self.socket.listen(backlog)
 
+    def permit(self, mode: int, group: str) -> None:
+        """Give its file the mode and the group, "" for the one it was made with. Raises OSError.
+
+        Only when they have changed: in between, the administrator may have had ideas of his own.
+        """
+        if self._file is None or self._made is None or self._permitted == (mode, group):
+            return
+        unixsockets.permit(self._file, mode, grp.getgrnam(group).gr_gid if group else self._made.st_gid)
+        self._permitted = mode, group
+
     def queued(self, slot: int) -> int:
         """Nothing waits for this slot in particular: the others accept it."""
         return 0
@@ -112,7 +125,7 @@ class SharedSocket:
     def close(self) -> None:
         """Close it, and remove its file."""
         self.socket.close()
-        if self._file and self._identity and _identity(self._file) == self._identity:
+        if self._file and self._made and (there := _status(self._file)) and os.path.samestat(there, self._made):
             self._file.unlink(missing_ok=True)
 
 
@@ -157,10 +170,10 @@ class Listeners:
     with :meth:`grow` and :meth:`shrink`, for the current plan and one that is not adopted yet alike.
     """
 
-    def __init__(self, inherited: Sequence[tuple[socket.socket, str]] = ()) -> None:
+    def __init__(self, inherited: Sequence[socket.socket] = ()) -> None:
         self.current = Plan()
         self.steering = Steering()
-        self._inherited = [SharedSocket(listener) for listener, _ in inherited]
+        self._inherited = [SharedSocket(listener) for listener in inherited]
         self._open: list[Member] = [*self._inherited]
 
     def plan(self, listen: Sequence[ListenSettings], origins: Mapping[str, str], width: int) -> Plan:
@@ -177,7 +190,10 @@ class Listeners:
             for index, settings in enumerate(listen):
                 place = Place(index, settings.bind, origins.get(f"listen.{index}.bind"))
                 same = known.get(settings.bind)
-                opened.append(Opened(settings, same.pop(0) if same else self._open_new(settings, place, width)))
+                members = same.pop(0) if same else self._open_new(settings, place, width)
+                if any(member in other.members for member in members for other in opened):
+                    raise place.error("another [[listen]] has this address, in other words; remove one of them")
+                opened.append(Opened(settings, members))
         except StartupError:
             self._close(member for member in self._open[:] if member not in before)
             raise
@@ -205,7 +221,8 @@ class Listeners:
         port = endpoints[0].port
         for endpoint in endpoints:
             try:
-                group = self._open_group(endpoint.with_port(port), settings, place, width)
+                endpoint = endpoint.with_port(port)
+                group = self._known_group(endpoint) or self._open_group(endpoint, settings, place, width)
             except StartupError as error:
                 # A name, or no host at all, often stands for IPv4 and IPv6 where this machine has only one of them.
                 if not binding.is_missing_address(error):
@@ -217,6 +234,11 @@ class Listeners:
         if not groups and missing is not None:
             raise missing
         return groups
+
+    def _known_group(self, endpoint: Endpoint) -> PortGroup | None:
+        """The group that has this address already, perhaps in other words: in the kernel there is only one."""
+        groups = (member for member in self._open if isinstance(member, PortGroup))
+        return next((group for group in groups if group.endpoint == endpoint), None)
 
     def _open_group(self, endpoint: Endpoint, settings: ListenSettings, place: Place, width: int) -> PortGroup:
         group = PortGroup(endpoint, settings.backlog, place, exclusive=not self._is_ours(endpoint))
@@ -248,6 +270,7 @@ class Listeners:
         if member not in self._open:
             self._open.append(member)
         try:
+            member.permit(settings.mode, settings.group)  # first: nobody can connect before it listens
             member.listen(settings.backlog)
         except OSError as error:
             raise place.error(f"cannot listen there: {error.strerror}") from error
@@ -257,16 +280,26 @@ class Listeners:
         return Opened(ListenSettings(bind=binding.spelling(member.socket)), (member,), asked_for=False)
 
     def adopt(self, plan: Plan) -> None:
-        """Make ``plan`` the current one: close what it doesn't have any more, and give each its backlog."""
+        """Make ``plan`` the current one: close what it doesn't have any more, and give each its options."""
         kept = {id(member) for member in plan.members}
         served = {id(member) for member in self.current.members}
         for opened in plan.opened:
             for member in opened.members:
                 member.listen(opened.settings.backlog)
+                self._permit(member, opened.settings)
                 if not opened.asked_for and id(member) not in served:
                     _logger.info("serving the inherited socket %s, which no [[listen]] names", opened.settings.bind)
         self.current = plan
-        self._close(member for member in self._open[:] if id(member) not in kept)
+        removed = [member for member in self._open if id(member) not in kept]
+        self._turn_away(removed)
+        self._close(removed)
+
+    def _permit(self, member: Member, settings: ListenSettings) -> None:
+        if isinstance(member, SharedSocket):
+            try:
+                member.permit(settings.mode, settings.group)
+            except OSError as error:
+                _logger.error("the permissions of %s cannot be changed: %s", settings.bind, error.strerror)
 
     def discard(self, plan: Plan) -> None:
         """Close what ``plan`` opened and the current one doesn't have."""
@@ -288,17 +321,21 @@ class Listeners:
         for member in self._open:
             member.shrink(width)
 
-    def steer(self, first: int) -> None:
-        """Send new connections to the ``first`` slots (at least 1) alone; shared sockets can't be steered."""
+    def steer(self, slots: Sequence[int]) -> None:
+        """Send new connections to these slots (at least one, ascending) alone; shared sockets can't be steered."""
         for member in self._open:
             if isinstance(member, PortGroup) and member.sockets:
-                self.steering.keep(member.sockets[0], first)
+                self.steering.keep(member.sockets[0], slots)
 
     def release(self) -> None:
         """Send new connections to all slots again."""
         for member in self._open:
             if isinstance(member, PortGroup) and member.sockets:
                 self.steering.release(member.sockets[0])
+
+    def reserved(self, slot: int) -> list[socket.socket]:
+        """The sockets on which connections wait for the worker of this slot alone."""
+        return [member.of_slot(slot) for member in self.current.members if isinstance(member, PortGroup)]
 
     def queued(self, slot: int) -> int:
         """How many connections wait for the worker of a slot."""
@@ -311,6 +348,16 @@ class Listeners:
             for each in member.sockets if isinstance(member, PortGroup) else [member.socket]:
                 if id(each) not in kept:
                     each.close()
+
+    def turn_away(self) -> None:
+        """Let nobody new into any queue, because the server ends. Unix sockets take newcomers until they are closed."""
+        self._turn_away(self._open)
+
+    def _turn_away(self, members: Iterable[Member]) -> None:
+        for member in members:
+            if isinstance(member, PortGroup):
+                for listener in member.sockets:
+                    self.steering.turn_away(listener)
 
     def close(self) -> None:
         """Close everything, and remove the files of Unix sockets."""
@@ -331,9 +378,8 @@ def _stands_for(member: SharedSocket, endpoints: list[Endpoint]) -> bool:
     return any(member.socket.family == each.family and name[:2] == each.address[:2] for each in endpoints)
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
+def _status(path: Path) -> os.stat_result | None:
     try:
-        status = os.lstat(path)
+        return os.lstat(path)
     except OSError:
         return None
-    return status.st_dev, status.st_ino

@@ -4,17 +4,21 @@ import logging
 import os
 import signal
 import time
+from weakref import WeakKeyDictionary
 
 from litmus import log
-from litmus.arbiter.slots import Death, Worker, WorkerState
+from litmus.arbiter.slots import Death, Slot, Worker, WorkerState
 from litmus.memory.flight import PHASE_TEXT, Flight
-from litmus.memory.scoreboard import IN_FLIGHT
+from litmus.memory.scoreboard import ERROR_NS, IN_FLIGHT
 from litmus.memory.segment import Seat
 from litmus.units import count
 
 FLIGHTS_SHOWN = 20
 
 _logger = logging.getLogger("litmus")
+
+_told: WeakKeyDictionary[Slot, tuple[int, str, str]] = WeakKeyDictionary()
+"""The traceback that was last logged for each slot, the generation it was from, and when: retries repeat it."""
 
 _HINTS = {
     signal.SIGKILL: "perhaps by the kernel's out-of-memory killer: see dmesg",
@@ -34,7 +38,7 @@ def examine(worker: Worker, status: os.waitid_result, seat: Seat) -> Death:
     last_error, on_board, total = "", [], 0
     if not regular:
         try:
-            last_error = log.escape(seat.scoreboard.last_error)
+            last_error = _last_error(seat)
             flights = seat.flight.entries()
             on_board = [_describe(flight) for flight in flights[:FLIGHTS_SHOWN]]
             total = max(len(flights), seat.scoreboard.cells[IN_FLIGHT])  # the table has room for only so many
@@ -46,7 +50,8 @@ def examine(worker: Worker, status: os.waitid_result, seat: Seat) -> Death:
 def publish(worker: Worker, death: Death, then: str = "") -> None:
     """Log a death: one line if it was in order, else all that is known. ``then``: what the arbiter does about it."""
     if death.regular:
-        _logger.info("%s [gen %d] has left after %.1f s", worker, worker.generation, worker.uptime)
+        cut = f"; it had to cut {count(worker.cut, 'request')}" if worker.cut else ""
+        _logger.info("%s [gen %d] has left after %.1f s%s", worker, worker.generation, worker.uptime, cut)
         return
     lines = [f"{worker} [gen {worker.generation}] {death.how} after {worker.uptime:.1f} s"]
     if death.boot_failed:
@@ -55,7 +60,9 @@ def publish(worker: Worker, death: Death, then: str = "") -> None:
         lines[0] += f"; its last error: {death.last_error}"
     if then:
         lines[0] += f"; {then}"
-    if death.traceback:
+    if death.traceback and (when := _told_at(worker, death)):
+        lines[0] += f"; the traceback is the same as at {when}"
+    elif death.traceback:
         lines.append(death.traceback)
     if death.on_board:
         lines.append(f"on board: {count(death.on_board_total, 'request')}")
@@ -63,6 +70,22 @@ def publish(worker: Worker, death: Death, then: str = "") -> None:
         if death.on_board_total > len(death.on_board):
             lines.append(f"… and {death.on_board_total - len(death.on_board)} more")
     _logger.error("%s", "\n".join(lines))
+
+
+def _last_error(seat: Seat) -> str:
+    """What it was, and how long before the end: it need not have anything to do with it."""
+    text = log.escape(seat.scoreboard.last_error)
+    seconds = max(0, time.monotonic_ns() - seat.scoreboard.cells[ERROR_NS]) / 1e9
+    return f"{text} ({seconds:.1f} s before the end)" if text else ""
+
+
+def _told_at(worker: Worker, death: Death) -> str:
+    """When the same traceback was logged, if it was the last one of the slot; else nothing, and it will be now."""
+    generation, traceback, when = _told.get(worker.slot, (0, "", ""))
+    if (generation, traceback) == (worker.generation, death.traceback):
+        return when
+    _told[worker.slot] = worker.generation, death.traceback, time.strftime("%Y-%m-%d %H:%M:%S")
+    return ""
 
 
 def _how(worker: Worker, status: os.waitid_result) -> str:

@@ -1,8 +1,9 @@
 """The arbiter's end of a worker's control pipe: typed messages both ways, never blocking, bounded everywhere."""
 
+import contextlib
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from litmus.arbiter.reactor import Reactor, Timer
 from litmus.control import framing, messages
@@ -60,6 +61,15 @@ class Pipe:
         self._write()
         if len(self._output) > OUTPUT_LIMIT:
             self._break("it does not read what it is told")
+
+    def hand_over(self, message: ArbiterMessage, sockets: Sequence[socket.socket]) -> None:
+        """Send a message with copies of ``sockets``, if the worker can take both now: else neither is sent.
+
+        Sockets can't wait with the rest of the output, and a worker that doesn't read is of no use to who needs help.
+        """
+        if self._open and not self._output:
+            with contextlib.suppress(OSError):  # as in _write; small as it is, the message goes whole or not at all
+                socket.send_fds(self._connection, [messages.encode(message)], [each.fileno() for each in sockets])
 
     def finish(self) -> None:
         """Take what a worker that is dead has left in the pipe, and close."""

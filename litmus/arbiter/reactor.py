@@ -8,7 +8,7 @@ import selectors
 import socket
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from dataclasses import dataclass
 
 FileObject = int | socket.socket
 Callback = Callable[[], object]
@@ -41,7 +41,10 @@ class Timer:
             callback()
 
 
-class _Watch(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class _Watch:
+    """Equal to nothing but itself: a selector keeps the old one when told of another that is equal to it."""
+
     fileobj: FileObject
     on_readable: Callback
     on_writable: Callback | None

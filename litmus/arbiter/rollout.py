@@ -10,6 +10,7 @@ once, when all of the new workers are ready, and until then nobody who served be
 
 import enum
 import logging
+import traceback
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
@@ -80,7 +81,7 @@ class Launch:
             except SpawnError as error:
                 self.fail(str(error))
                 return
-        if not self._booting:
+        if not self._waiting and all(worker.state is WorkerState.READY for worker in self._workers.values()):
             self.state = LaunchState.READY
             self._on_ready(self._workers)
 
@@ -91,7 +92,12 @@ class Launch:
     def worker_ready(self, worker: Worker) -> None:
         """One of them has started."""
         _logger.info("%s [gen %d] is ready after %.1f s", worker, worker.generation, worker.uptime)
-        self._go_on()
+        try:
+            self._go_on()
+        except Exception as error:
+            if self.state is not LaunchState.BOOTING:
+                raise  # it is over, and whoever was told so is to blame
+            self.fail(f"unexpected {type(error).__name__}: {error}", traceback.format_exc().rstrip())
 
     def worker_gone(self, worker: Worker, death: Death) -> None:
         """One of them died, or told that it cannot start, before all were ready."""

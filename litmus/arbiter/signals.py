@@ -6,22 +6,26 @@ from collections.abc import Callable, Iterable
 from types import FrameType
 from typing import Any
 
-HANDLED = (
-    signal.SIGTERM,
-    signal.SIGINT,
-    signal.SIGQUIT,
-    signal.SIGHUP,
-    signal.SIGTTIN,
-    signal.SIGTTOU,
-    signal.SIGUSR1,
-    signal.SIGCHLD,
-)
+from litmus.worker.signals import ORDERS, OTHERS
 
+HANDLED = (*ORDERS, *OTHERS, signal.SIGCHLD)
+
+_END = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 _READ_SIZE = 4096
+
+
+def hold() -> None:
+    """Put signals off until there is a :class:`SignalInbox` to take them: so early, they would end the process.
+
+    Those that are meant to do so are not put off.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, [number for number in HANDLED if number not in _END])
 
 
 class SignalInbox:
     """Collects the signals of :data:`HANDLED` from construction until :meth:`close`; SIGPIPE is ignored.
+
+    What was put off by :func:`hold` comes first.
 
     The handlers do nothing: it is the interpreter's wakeup descriptor that tells of a signal. When it is full, more
     signals are dropped, as the kernel would do with those that come twice.
@@ -32,6 +36,9 @@ class SignalInbox:
         self._previous_wakeup = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
         self._previous: dict[signal.Signals, Any] = {number: signal.signal(number, _ignore) for number in HANDLED}
         self._previous[signal.SIGPIPE] = signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+        self._previous_mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+        for number in HANDLED:  # one by one: all at once, what has come would pile up on a stack that may be small
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, [number])
 
     def fileno(self) -> int:
         """The descriptor that is readable when signals have come."""
@@ -47,6 +54,7 @@ class SignalInbox:
 
     def close(self) -> None:
         """Put back what was there before."""
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._previous_mask)
         signal.set_wakeup_fd(self._previous_wakeup)
         for number, handler in self._previous.items():
             signal.signal(number, handler)

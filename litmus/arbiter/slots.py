@@ -3,57 +3,27 @@
 import enum
 import logging
 import signal
+import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from litmus.arbiter.pipe import Pipe
 from litmus.arbiter.reactor import Reactor, Timer
-from litmus.control.messages import ArbiterMessage, BootFailed, Drain, Ready, Stop, WorkerMessage
+from litmus.arbiter.timings import Backoff, Timings
+from litmus.control.messages import (
+    ArbiterMessage,
+    BootFailed,
+    Drain,
+    Drained,
+    Ready,
+    StandDown,
+    StandIn,
+    Stop,
+    WorkerMessage,
+)
 
 _logger = logging.getLogger("litmus")
-
-
-@dataclass(frozen=True)
-class Timings:
-    """How long the arbiter waits, in seconds. Options of nobody: they are here so that tests need not wait as long.
-
-    Attributes:
-        boot: for a worker to become ready.
-        drain_grace: beyond ``timeouts.drain``, for a worker to end by itself.
-        stop_grace: between telling a worker to stop and killing it.
-        quit_grace: the same, when the whole server is to stop at once.
-        settle: for handshakes that were begun before connections were steered away from a slot to be completed. The
-            kernel picks the listener when the SYN comes; a second is the time after which it repeats its answer.
-        healthy: a worker that has been ready so long is replaced at once when it dies, and without a grudge.
-        backoff_first, backoff_cap: the pause before a respawn doubles from the one to the other.
-    """
-
-    boot: float = 120.0
-    drain_grace: float = 5.0
-    stop_grace: float = 2.0
-    quit_grace: float = 1.0
-    settle: float = 1.0
-    healthy: float = 10.0
-    backoff_first: float = 0.1
-    backoff_cap: float = 30.0
-
-
-class Backoff:
-    """Pauses between the attempts to keep one slot served."""
-
-    def __init__(self, timings: Timings) -> None:
-        self._timings = timings
-        self.failures = 0
-
-    def after(self, served: float) -> float:
-        """A worker died ``served`` seconds after it became ready (0: it never did): how long to wait for the next."""
-        if served >= self._timings.healthy:
-            self.failures = 0
-            return 0.0
-        self.failures += 1
-        exponent = min(self.failures - 1, 32)  # beyond, the cap holds anyway, and floats would overflow some day
-        return float(min(self._timings.backoff_first * 2**exponent, self._timings.backoff_cap))
 
 
 @dataclass(frozen=True)
@@ -128,6 +98,10 @@ class Worker:
         self.boot_failed: BootFailed | None = None
         self.verdict = ""
         """Why the arbiter killed it."""
+        self.cut = 0
+        """How many requests it had to cut when it drained."""
+        self.standing_in: set[Slot] = set()
+        """The slots whose listeners it serves besides its own."""
 
     def start(self, pipe: Pipe, reactor: Reactor, timings: Timings) -> None:
         """Begin to listen to it, and to wait for it."""
@@ -160,12 +134,27 @@ class Worker:
         """Tell it something that doesn't change its state."""
         self.pipe.send(message)
 
+    def stand_in(self, slot: "Slot", listeners: Sequence[socket.socket]) -> None:
+        """Let it accept what is queued on the ``listeners`` of a slot that nobody serves."""
+        self.standing_in.add(slot)
+        if listeners:
+            self.pipe.hand_over(StandIn(slot.index, len(listeners)), listeners)
+
+    def stand_down(self, slot: "Slot") -> None:
+        """Somebody serves that slot again."""
+        self.standing_in.discard(slot)
+        self.pipe.send(StandDown(slot.index))
+
     def drain(self, timeout: float, *, sweep: bool) -> None:
         """Let it finish what it has, for at most ``timeout`` seconds and a grace; see ``messages.Drain``."""
         if self.is_leaving:
             return
+        self._drain_until = self._reactor.clock() + timeout + self._timings.drain_grace
+        if self.state is WorkerState.BOOTING:  # then it leaves at once, unless its word that it is ready is on the way
+            self._wait(self._timings.stop_grace, lambda: self.stop(self._timings.stop_grace))
+        else:
+            self._wait(timeout + self._timings.drain_grace, self._drain_is_over)
         self.state = WorkerState.DRAINING
-        self._wait(timeout + self._timings.drain_grace, self._drain_is_over)
         self.pipe.send(Drain(timeout, sweep))
 
     def _drain_is_over(self) -> None:
@@ -204,8 +193,12 @@ class Worker:
             case BootFailed() if self.boot_failed is None:
                 self.boot_failed = message
                 self._wait(self._timings.stop_grace, lambda: self.kill("it failed to boot, but did not exit"))
+            case Ready() if self.state is WorkerState.DRAINING:  # it was when it was told to drain
+                self._wait(self._drain_until - self._reactor.clock(), self._drain_is_over)
+            case Drained(cut):
+                self.cut = cut
             case _:
-                return  # nothing that needs an answer: what a drain had to cut, the worker has logged itself
+                return  # it has been told to stop, or that it failed, before
 
     def lost(self) -> None:
         """It closed its end of the pipe, so that nothing can be told to it any more."""
@@ -253,6 +246,11 @@ class Slot:
     leavers: set[Worker] = field(default_factory=set)
     timer: Timer | None = None
     sweeps: int = 0
+
+    @property
+    def served(self) -> bool:
+        """Whether connections that are queued on it are accepted."""
+        return self.worker is not None and self.worker.state is WorkerState.READY
 
     @property
     def busy(self) -> bool:

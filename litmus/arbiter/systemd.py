@@ -7,7 +7,6 @@ import os
 import socket
 import time
 from collections.abc import Mapping, MutableMapping
-from typing import NamedTuple
 
 FIRST_DESCRIPTOR = 3
 """Descriptors handed over start here (``SD_LISTEN_FDS_START``)."""
@@ -36,7 +35,10 @@ class Notifier:
         return self._watchdog_interval
 
     def ready(self, status: str) -> None:
-        """The service serves: after start-up, and after a reload however it ended. ``status`` is a line for people."""
+        """The service serves: after start-up, and after a reload however it ended.
+
+        ``status`` is a line for people, shown by ``systemctl status``.
+        """
         self._change(f"READY=1\nSTATUS={_one_line(status)}")
 
     def reloading(self) -> None:
@@ -46,10 +48,6 @@ class Notifier:
     def stopping(self) -> None:
         """The service drains and will stop."""
         self._change("STOPPING=1")
-
-    def status(self, text: str) -> None:
-        """Show ``text``, one line, in ``systemctl status``."""
-        self._send(f"STATUS={_one_line(text)}")
 
     def watchdog(self) -> None:
         """The arbiter's loop is alive."""
@@ -82,14 +80,7 @@ class Notifier:
         return True
 
 
-class InheritedSocket(NamedTuple):
-    """A listening socket made by somebody else, and the name he gave it (``FileDescriptorName=``)."""
-
-    socket: socket.socket
-    name: str
-
-
-def inherited_sockets(environ: MutableMapping[str, str]) -> list[InheritedSocket]:
+def inherited_sockets(environ: MutableMapping[str, str]) -> list[socket.socket]:
     """Return the sockets handed over to this process, in descriptor order, and remove them from ``environ``.
 
     They are closed on exec from now on, and the variables are gone, so that no child takes them for its own. Raises
@@ -97,7 +88,7 @@ def inherited_sockets(environ: MutableMapping[str, str]) -> list[InheritedSocket
     """
     pid = environ.pop("LISTEN_PID", "")
     count = environ.pop("LISTEN_FDS", "")
-    names = environ.pop("LISTEN_FDNAMES", "").split(":")
+    environ.pop("LISTEN_FDNAMES", "")
     if not count or pid != str(os.getpid()):
         return []
     if not (count.isascii() and count.isdigit()):
@@ -107,13 +98,11 @@ def inherited_sockets(environ: MutableMapping[str, str]) -> list[InheritedSocket
         descriptor = FIRST_DESCRIPTOR + index
         try:
             os.set_inheritable(descriptor, False)
-            handed_over = socket.socket(fileno=descriptor)
+            inherited.append(socket.socket(fileno=descriptor))
         except OSError as error:
             raise ValueError(
                 f"LISTEN_FDS={count} in the environment: descriptor {descriptor} is not a socket ({error.strerror})"
             ) from error
-        name = names[index] if index < len(names) and names[index] else "unknown"
-        inherited.append(InheritedSocket(handed_over, name))
     return inherited
 
 

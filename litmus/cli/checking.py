@@ -24,11 +24,17 @@ _PROGRAM = "litmusd"
 LOAD_DEADLINE = 120.0
 """Seconds the application may take to load: as long as the arbiter waits for a worker."""
 
+SCOPE = (
+    "Checked: every option, and that the application loads."
+    " Not tried: its lifespan, the addresses, the control socket, the log files, the pidfile."
+)
+"""What a good end of a check means, and what it does not."""
+
 
 def check(settings: Settings, out: Terminal, err: Terminal, deadline: float = LOAD_DEADLINE) -> bool:
     """Print to ``out`` what is set where, and load the application in a child; say to ``err`` what is wrong with it.
 
-    ``settings`` are valid already, or they would not exist. Returns whether the server could start with them.
+    ``settings`` are valid already, or they would not exist. Returns whether nothing is wrong as far as ``SCOPE`` goes.
     """
     out.print(f"configuration  {out.paint('ok', 'green')}  {settings.source or 'none, the defaults hold'}")
     if rows := origin_rows(settings):
@@ -43,6 +49,7 @@ def check(settings: Settings, out: Terminal, err: Terminal, deadline: float = LO
     if failure is None:
         took = duration(time.monotonic() - started)
         out.print(f"application    {out.paint('ok', 'green')}  {settings.app.target}, loaded in {took}")
+        out.print(SCOPE)
         return True
     out.print(f"application    {out.paint('bad', 'red')}  {settings.app.target}")
     err.fail(_PROGRAM, failure.reason, failure.traceback)
@@ -88,6 +95,8 @@ def _load(settings: Settings, sender: int) -> NoReturn:
     try:
         privileges.drop(settings.arbiter.user, settings.arbiter.group)  # as a worker does: what may it read?
         asgi.load(settings.app)
+    except privileges.PrivilegeError as error:
+        verdict = BootFailed("privileges", str(error), "")
     except LoadError as error:
         verdict = BootFailed("load", error.reason, messages.shorten(error.traceback))
     except BaseException:

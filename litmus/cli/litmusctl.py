@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 import litmus
-from litmus.cli import reports
+from litmus.cli import reports, streams
 from litmus.cli.terminal import Terminal, duration
 from litmus.control import client, place
 from litmus.control.client import Client
@@ -25,6 +25,7 @@ FAILED = 1
 USAGE = 2
 NOBODY = 3
 DENIED = 4
+UNSERVED = 5
 
 _PROGRAM = "litmusctl"
 _SOON = 5.0
@@ -73,9 +74,7 @@ VersionOption = Annotated[
 @app.callback()
 def connection(
     context: typer.Context,
-    socket:
-    # readable=False: whether a path can be used is found out by using it, and told with what to do about it.
-    SocketOption = None,
+    socket: SocketOption = None,
     config: ConfigOption = None,
     version: VersionOption = False,
 ) -> None:
@@ -91,6 +90,7 @@ def connection(
       2  the command line is wrong
       3  nothing listens at the socket
       4  this user may not use the socket
+      5  (status) the server runs, and no worker is ready: nothing is served
     """
     context.obj = (socket, config)
 
@@ -98,23 +98,22 @@ def connection(
 @app.command()
 def status(
     context: typer.Context,
-    socket:
-    # readable=False: whether a path can be used is found out by using it, and told with what to do about it.
-    SocketOption = None,
+    socket: SocketOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say what runs: a summary."""
+    """Say what runs: a summary. The exit code is 5 if no worker is ready, so that nothing is served."""
     result = _ask(_find(context, socket, config), Status(), _SOON)
     _show(result, as_json, reports.print_status)
+    workers = result.get("workers")  # a server of another version may not tell
+    if workers is not None and not any(worker.get("state") == "ready" for worker in workers):
+        raise _failure("no worker is ready: nothing is served", UNSERVED, "the log of the server says why")
 
 
 @app.command()
 def stats(
     context: typer.Context,
-    socket:
-    # readable=False: whether a path can be used is found out by using it, and told with what to do about it.
-    SocketOption = None,
+    socket: SocketOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
     watch: Annotated[bool, typer.Option("--watch", help="Go on, once a second, until Ctrl-C.")] = False,
@@ -133,9 +132,7 @@ def stats(
 @app.command(short_help="Replace the workers, with a new configuration and application.")
 def reload(
     context: typer.Context,
-    socket:
-    # readable=False: whether a path can be used is found out by using it, and told with what to do about it.
-    SocketOption = None,
+    socket: SocketOption = None,
     config: ConfigOption = None,
     timeout: TimeoutOption = 300.0,
 ) -> None:
@@ -151,9 +148,7 @@ def reload(
 def scale(
     context: typer.Context,
     workers: Annotated[int, typer.Argument(min=1, metavar="N", help="How many workers shall run.")],
-    socket:
-    # readable=False: whether a path can be used is found out by using it, and told with what to do about it.
-    SocketOption = None,
+    socket: SocketOption = None,
     config: ConfigOption = None,
     timeout: TimeoutOption = 300.0,
 ) -> None:
@@ -165,9 +160,7 @@ def scale(
 @app.command(short_help="Let the workers finish, and stop the server.")
 def stop(
     context: typer.Context,
-    socket:
-    # readable=False: whether a path can be used is found out by using it, and told with what to do about it.
-    SocketOption = None,
+    socket: SocketOption = None,
     config: ConfigOption = None,
     timeout: TimeoutOption = 300.0,
 ) -> None:
@@ -188,6 +181,7 @@ def stop(
 
 def main() -> None:
     """The command ``litmusctl``."""
+    streams.reserve()
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it, without a traceback
     app(prog_name=_PROGRAM)
 

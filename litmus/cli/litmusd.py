@@ -1,19 +1,22 @@
 """litmusd: start the server."""
 
+import contextlib
 import functools
 import os
 import signal
 import sys
-from collections.abc import Sequence
+import traceback
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 import litmus
-from litmus.cli import banner, checking
+from litmus.arbiter import logfiles, signals
+from litmus.cli import banner, checking, streams
 from litmus.cli.terminal import Terminal
-from litmus.settings import ConfigError, Override, Settings, load
+from litmus.settings import ConfigError, InvalidSettings, Override, Settings, load
 
 _PROGRAM = "litmusd"
 
@@ -80,6 +83,7 @@ def litmusd(
     \b
     Signals: TERM and INT drain and stop, a second one stops at once, as QUIT does;
     HUP reloads, TTIN and TTOU start and stop a worker, USR1 reopens the logs.
+    Other signals, USR2 among them, do nothing; workers take no orders by signal.
 
     \b
     Exit codes:
@@ -87,6 +91,8 @@ def litmusd(
       1  the configuration or the application can't be used, or the server failed: the reason is printed
       2  the command line is wrong
     """
+    if not check:
+        signals.hold()
     environ = dict(os.environ)
     overrides = _overrides(target, config, bind or [], workers, options or [])
     reload_settings = functools.partial(load, config, environ=environ, overrides=overrides)
@@ -96,6 +102,8 @@ def litmusd(
     except ConfigError as error:
         for problem in error.problems:
             terminal.fail(_PROGRAM, problem)
+        if isinstance(error, InvalidSettings) and not check:
+            logfiles.note_failure(error.rest, f"litmusd cannot start: {error}")
         raise typer.Exit(1) from error
     if check:
         raise typer.Exit(0 if checking.check(settings, Terminal(sys.stdout), terminal) else 1)
@@ -104,24 +112,32 @@ def litmusd(
 
 def main() -> None:
     """The command ``litmusd``."""
+    streams.reserve()
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # until the arbiter handles it: Ctrl-C ends it, without a traceback
     app(prog_name=_PROGRAM)
 
 
-def _serve(settings: Settings, reload_settings: "functools.partial[Settings]", terminal: Terminal) -> int:
+def _serve(settings: Settings, reload_settings: Callable[[], Settings], terminal: Terminal) -> int:
     # Only now: a check, or a mistake in the configuration, need not wait for the import of the server.
     from litmus.arbiter.arbiter import Arbiter
     from litmus.arbiter.errors import StartupError
 
+    arbiter = Arbiter(settings, reload_settings)
     try:
-        arbiter = Arbiter(settings, reload_settings)
         arbiter.prepare()
-        banner.show(settings, terminal, arbiter.addresses, arbiter.workers, os.environ)
+        with contextlib.suppress(OSError):  # that nobody reads it is no reason not to serve
+            banner.show(settings, terminal, arbiter.addresses, arbiter.workers, os.environ)
         return arbiter.run()
     except StartupError as error:
+        logfiles.note_failure(settings, f"litmusd cannot start: {error}")
         message, _, detail = str(error).partition("\n")
         terminal.fail(_PROGRAM, message, detail)
         return 1
+    except Exception:
+        logfiles.note_failure(settings, f"litmusd failed\n{traceback.format_exc()}")
+        raise
+    finally:
+        arbiter.close()
 
 
 def _overrides(

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from litmus.cli.terminal import Terminal, duration, number, safe, size
+from litmus.units import count
 
 _NONE = "-"
 _STATE_STYLES = {"ready": "green", "booting": "yellow", "draining": "yellow", "stopped": "red"}
@@ -69,17 +70,18 @@ def print_stats(terminal: Terminal, stats: Mapping[str, Any], rate: float | None
         f"  pid {arbiter.get('pid', _NONE)}  up {_with(duration, arbiter.get('uptime_s'))}"
         f"  generation {arbiter.get('generation', _NONE)}"
     )
-    answers = "  ".join(f"{name} {number(count)}" for name, count in totals.get("responses_by_class", {}).items())
+    answers = "  ".join(f"{name} {number(value)}" for name, value in totals.get("responses_by_class", {}).items())
     requests = _with(number, totals.get("requests"))
     if rate is not None:
         requests += terminal.paint(f"  {number(rate)}/s", "cyan")
-    terminal.print_fields(
-        [
-            ("requests", f"{requests}  {terminal.paint(answers, 'dim')}"),
-            ("connections", _with(number, totals.get("connections"))),
-            ("bytes", f"{_with(size, totals.get('bytes_in'))} in, {_with(size, totals.get('bytes_out'))} out"),
-        ]
-    )
+    fields = [
+        ("requests", f"{requests}  {terminal.paint(answers, 'dim')}"),
+        ("connections", _with(number, totals.get("connections"))),
+        ("bytes", f"{_with(size, totals.get('bytes_in'))} in, {_with(size, totals.get('bytes_out'))} out"),
+    ]
+    if lost := totals.get("log_lines_lost"):
+        fields.append(("log", terminal.paint(f"{count(lost, 'line')} lost", "red")))
+    terminal.print_fields(fields)
     terminal.print()
     terminal.print_table(_WORKER_HEAD, [_worker_row(terminal, worker) for worker in workers])
     if slabs := _slab_rows(terminal, workers):

@@ -7,8 +7,9 @@ import time
 from pathlib import Path
 from types import TracebackType
 
-from litmus.control import endpoint, framing, messages, place
+from litmus.control import framing, messages, place
 from litmus.control.messages import Reply, Request
+from litmus.unixsockets import peer_credentials
 
 _CONNECT_TIMEOUT = 5
 
@@ -57,7 +58,7 @@ class Client:
     @property
     def server_pid(self) -> int:
         """The process that listens (unix(7): the one that called ``listen``); 0 if it is in another container."""
-        return endpoint.peer_credentials(self._socket).pid
+        return peer_credentials(self._socket).pid
 
     def call(self, request: Request, timeout: float) -> Reply:
         """Send ``request`` and return the reply, within ``timeout`` seconds. Raises :class:`ClientError`."""

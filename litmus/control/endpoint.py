@@ -1,34 +1,18 @@
 """The control socket as a file: how it comes to be, whose it is, and when it may be taken away."""
 
-import errno
 import fcntl
 import os
 import socket
-import stat
-import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
+from litmus import unixsockets
 from litmus.control import place
 from litmus.control.place import PlaceError
+from litmus.unixsockets import AnsweredError, OccupiedError
 
 _BACKLOG = 16
-
-
-class Credentials(NamedTuple):
-    """Who connected, as the kernel noted it then (unix(7), ``SO_PEERCRED``)."""
-
-    pid: int
-    uid: int
-    gid: int
-
-
-def peer_credentials(connection: socket.socket) -> Credentials:
-    """Return the process at the other end of a Unix socket."""
-    ucred = struct.Struct("3i")
-    return Credentials(*ucred.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, ucred.size)))
 
 
 class Endpoint:
@@ -84,28 +68,16 @@ def bind(path: Path) -> Endpoint:
 def _remove_stale(path: Path) -> None:
     """Remove a socket file on which nobody answers; raise :class:`PlaceError` for everything else that is there."""
     try:
-        status = path.lstat()
-    except FileNotFoundError:
-        return
-    if not stat.S_ISSOCK(status.st_mode):
+        unixsockets.remove_stale(path)
+    except AnsweredError as error:
         raise PlaceError(
-            f"the control socket can't be made at {path}: something that is not a socket is there; "
-            "move it away, or set arbiter.control to another path"
-        )
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as probe:
-        refusal = probe.connect_ex(os.fspath(path))
-    if refusal == errno.ECONNREFUSED:
-        path.unlink()
-    elif refusal in (0, errno.EAGAIN):  # EAGAIN: somebody listens, and his queue is full
+            f"another litmusd answers on {path}{f', as process {error.pid}' if error.pid else ''}; stop it first "
+            f"(litmusctl -s {path} stop), or give this one a control socket of its own (--set arbiter.control=PATH)"
+        ) from error
+    except OccupiedError as error:
         raise PlaceError(
-            f"another litmusd answers on {path}; stop it first (litmusctl -s {path} stop), "
-            "or set arbiter.control to another path"
-        )
-    elif refusal != errno.ENOENT:  # ENOENT: its owner took it away in this very moment
-        raise PlaceError(
-            f"cannot tell who listens on the control socket {path}: {os.strerror(refusal)}; "
-            "set arbiter.control to another path"
-        )
+            f"the control socket can't be made at {path}: {error}; move it away, or set arbiter.control to another path"
+        ) from error
 
 
 @contextmanager

@@ -52,6 +52,22 @@ class ReopenLogs(_Message, frozen=True):
     """Arbiter to worker: open the log files again, they were rotated."""
 
 
+class StandIn(_Message, frozen=True):
+    """Arbiter to worker: nobody serves ``slot`` for now. Accept what is queued on its listeners, which come with this.
+
+    The ``listeners`` descriptors travel as ancillary data (unix(7), ``SCM_RIGHTS``) of the frame's first byte.
+    """
+
+    slot: int
+    listeners: int
+
+
+class StandDown(_Message, frozen=True):
+    """Arbiter to worker: ``slot`` is served again."""
+
+    slot: int
+
+
 class Ready(_Message, frozen=True):
     """Worker to arbiter: the application has started (lifespan included) and connections are accepted."""
 
@@ -68,9 +84,9 @@ class BootFailed(_Message, frozen=True):
 
 
 class Drained(_Message, frozen=True):
-    """Worker to arbiter: drained, and about to exit. ``cut`` has a line for each request that ran out of time."""
+    """Worker to arbiter: drained, and about to exit. ``cut`` requests ran out of time; its log names them."""
 
-    cut: list[str]
+    cut: int
 
 
 class Status(_Message, frozen=True, forbid_unknown_fields=True):
@@ -108,7 +124,7 @@ class Refused(_Message, frozen=True):
     detail: str = ""
 
 
-ArbiterMessage = Drain | Stop | ReopenLogs
+ArbiterMessage = Drain | Stop | ReopenLogs | StandIn | StandDown
 WorkerMessage = Ready | BootFailed | Drained
 Request = Status | Stats | Reload | Scale | StopServer
 Reply = Done | Refused

@@ -7,14 +7,13 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 
+from litmus.addresses import MAX_UNIX_PATH
+
 SYSTEM_CONFIG = Path("/etc/litmus/litmus.toml")
 """The configuration of the system service and of the container image …"""
 
 SYSTEM_SOCKET = Path("/run/litmus/ctl.sock")
 """… and where its control socket is, so that ``litmusctl -c /etc/litmus/litmus.toml`` finds it from any shell."""
-
-PATH_LIMIT = 107
-"""The longest path of a Unix socket, in bytes (Linux: ``sun_path`` with its closing zero, see unix(7))."""
 
 
 class PlaceError(Exception):
@@ -45,7 +44,7 @@ def default_path(settings_source: Path | None, environ: Mapping[str, str]) -> Pa
         folder = Path(user_directory, "litmus")
     else:
         folder = Path(environ.get("TMPDIR") or "/tmp", _shared_folder_name())
-    if len(os.fsencode(folder / name)) > PATH_LIMIT:
+    if len(os.fsencode(folder / name)) > MAX_UNIX_PATH:
         name = name.rpartition("-")[2]  # the digest alone is as good, if less of a help to people
     return folder / name
 
@@ -71,9 +70,9 @@ def check(path: Path) -> None:
     The folder ``litmus-<uid>`` in the shared temporary folder must be a true folder of this user which nobody else can
     write to; elsewhere the administrator's choice holds. A missing folder is fine here. Raises :class:`PlaceError`.
     """
-    if len(os.fsencode(path)) > PATH_LIMIT:
+    if len(os.fsencode(path)) > MAX_UNIX_PATH:
         raise PlaceError(
-            f"the control socket's path is longer than the {PATH_LIMIT} bytes a Unix socket may have: {path}; "
+            f"the control socket's path is longer than the {MAX_UNIX_PATH} bytes a Unix socket may have: {path}; "
             "set arbiter.control to a shorter one"
         )
     folder = path.parent

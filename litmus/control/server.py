@@ -17,8 +17,8 @@ from typing import Any, Protocol, assert_never
 
 from litmus import log
 from litmus.control import endpoint, framing, messages
-from litmus.control.endpoint import Credentials
 from litmus.control.messages import Done, Refused, Reply, Request
+from litmus.unixsockets import Credentials, peer_credentials
 
 ReplyCallback = Callable[[Reply], None]
 
@@ -74,7 +74,7 @@ class ControlServer:
         *,
         client_limit: int = 16,
         idle_timeout: float = 10.0,
-        credentials: Callable[[socket.socket], Credentials] = endpoint.peer_credentials,
+        credentials: Callable[[socket.socket], Credentials] = peer_credentials,
     ) -> None:
         self.operations = operations
         self.reactor = reactor

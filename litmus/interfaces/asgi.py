@@ -12,6 +12,11 @@ from typing import Any
 from litmus.asgi import Application
 from litmus.settings import AppSettings
 
+_WRAP_WSGI = (
+    "this version serves ASGI only: wrap the application with an adapter such as a2wsgi"
+    " (app = a2wsgi.WSGIMiddleware(app))"
+)
+
 
 class LoadError(Exception):
     """The application cannot be had.
@@ -52,10 +57,14 @@ def load(app: AppSettings) -> Application:
             f"app.target = '{app.target}': it names a {type(found).__name__}, which is not an application"
             " (an application is called with scope, receive and send)"
         )
-    if app.interface == "wsgi" or (app.interface == "auto" and _looks_like_wsgi(found)):
+    if app.interface == "wsgi":
         raise LoadError(
-            f"app.target = '{app.target}': it is a WSGI application, and this version serves ASGI only;"
-            ' wrap it, for example with asgiref\'s WsgiToAsgi, or set app.interface = "asgi" if it is one'
+            f"app.target = '{app.target}': app.interface is wsgi, and {_WRAP_WSGI}; leave app.interface out"
+        )
+    if app.interface == "auto" and _looks_like_wsgi(found):
+        raise LoadError(
+            f"app.target = '{app.target}': it is a WSGI application, and {_WRAP_WSGI},"
+            ' or set app.interface = "asgi" if it is one after all'
         )
     application: Application = found
     return application

@@ -1,5 +1,5 @@
 cdef int _REQUESTS_TOTAL, _IN_FLIGHT, _CONNECTIONS_TOTAL, _CONNECTIONS, _RESPONSES
-cdef int _BYTES_IN, _BYTES_OUT, _FLIGHT_OVERFLOW
+cdef int _BYTES_IN, _BYTES_OUT
 
 
 cdef class Counters:
@@ -9,7 +9,6 @@ cdef class Counters:
     cpdef connection_closed(self)
     cpdef request_begun(self)
     cpdef request_ended(self)
-    cpdef flight_overflow(self)
     cpdef responded(self, int status)
     cpdef received(self, long long size)
     cpdef sent(self, long long size)

@@ -10,7 +10,6 @@ _REQUESTS_TOTAL, _IN_FLIGHT = int(scoreboard.REQUESTS_TOTAL), int(scoreboard.IN_
 _CONNECTIONS_TOTAL, _CONNECTIONS = int(scoreboard.CONNECTIONS_TOTAL), int(scoreboard.CONNECTIONS)
 _RESPONSES = int(scoreboard.RESPONSES_1XX) - 1
 _BYTES_IN, _BYTES_OUT = int(scoreboard.BYTES_IN), int(scoreboard.BYTES_OUT)
-_FLIGHT_OVERFLOW = int(scoreboard.FLIGHT_OVERFLOW)
 
 
 class Counters:
@@ -42,10 +41,6 @@ class Counters:
     def request_ended(self) -> None:
         """The application has left a request."""
         self._cells[_IN_FLIGHT] -= 1
-
-    def flight_overflow(self) -> None:
-        """A request found no room in the flight recorder."""
-        self._cells[_FLIGHT_OVERFLOW] += 1
 
     def responded(self, status: int) -> None:
         """A response with this status was begun."""

@@ -17,6 +17,7 @@ from litmus.memory.scoreboard import (
     CONNECTIONS,
     CONNECTIONS_TOTAL,
     IN_FLIGHT,
+    LOG_LINES_LOST,
     REQUESTS_TOTAL,
     RESPONSES_1XX,
     RESPONSES_5XX,
@@ -29,7 +30,8 @@ def report(segment: Segment) -> dict[str, Any]:
     """The state of the whole server.
 
     Returns ``{arbiter: {...}, workers: [...], totals: {...}}``, ready for JSON. Totals count the workers that are
-    gone as well, so they never go back. Durations are seconds or milliseconds as the name says, sizes bytes.
+    gone as well, so they never go back, and the lines that the arbiter itself could not log. Durations are seconds or
+    milliseconds as the name says, sizes bytes.
     """
     now = time.monotonic_ns()
     header = segment.header
@@ -56,6 +58,7 @@ def report(segment: Segment) -> dict[str, Any]:
             },
             "bytes_in": total(BYTES_IN),
             "bytes_out": total(BYTES_OUT),
+            "log_lines_lost": total(LOG_LINES_LOST),
         },
     }
 
@@ -74,6 +77,7 @@ def _worker(seat: Seat, now: int) -> dict[str, Any]:
         "connections": cells[CONNECTIONS],
         "requests": cells[REQUESTS_TOTAL],
         "in_flight": cells[IN_FLIGHT],
+        "log_lines_lost": cells[LOG_LINES_LOST],
         "rss_bytes": rss,
         "cpu_s": cpu,
         "slab": board.slab_classes(),

@@ -11,6 +11,7 @@ Layout of the page (``PAGE`` bytes)::
 
 from __future__ import annotations
 
+import time
 from enum import IntEnum
 from typing import Final
 
@@ -26,8 +27,10 @@ SLOT: Final = 2
 GENERATION: Final = 3
 STARTED_NS: Final = 4
 TICK_NS: Final = 5
+ERROR_NS: Final = 11  # 6 to 10 are the header's own
+"""When the last error was entered; 0 if there was none."""
 
-# Counters. Those that end in _TOTAL, the responses and the bytes only ever grow; the others are levels.
+# Counters. Those that end in _TOTAL, the responses, the bytes and the lost lines only ever grow; the others are levels.
 COUNTERS: Final = 16
 REQUESTS_TOTAL: Final = 16
 IN_FLIGHT: Final = 17
@@ -37,7 +40,7 @@ RESPONSES_1XX: Final = 20
 RESPONSES_5XX: Final = 24
 BYTES_IN: Final = 25
 BYTES_OUT: Final = 26
-FLIGHT_OVERFLOW: Final = 27
+LOG_LINES_LOST: Final = 27
 COUNTERS_END: Final = 64
 
 CLASS_CELLS: Final = 64
@@ -45,7 +48,14 @@ CLASS_STRIDE: Final = 5
 CLASSES: Final = 8
 CLASS_FIELDS: Final = ("size", "total", "in_use", "acquired", "failed")
 
-LASTING: Final = (REQUESTS_TOTAL, CONNECTIONS_TOTAL, *range(RESPONSES_1XX, RESPONSES_5XX + 1), BYTES_IN, BYTES_OUT)
+LASTING: Final = (
+    REQUESTS_TOTAL,
+    CONNECTIONS_TOTAL,
+    *range(RESPONSES_1XX, RESPONSES_5XX + 1),
+    BYTES_IN,
+    BYTES_OUT,
+    LOG_LINES_LOST,
+)
 """The cells that are added up over the workers that are gone."""
 
 
@@ -102,6 +112,10 @@ class Scoreboard:
         """Empty the page for its next occupant."""
         self.page[:] = bytes(PAGE)
 
+    def count_lost_lines(self, lines: int) -> None:
+        """Count lines of the log or of the access log that could not be written."""
+        self.cells[LOG_LINES_LOST] += lines
+
     def snapshot(self) -> list[int]:
         """A copy of all cells, indexed by the constants of this module."""
         return self.cells.tolist()
@@ -116,6 +130,7 @@ class Scoreboard:
     def last_error(self, text: str) -> None:
         raw = text.encode("utf-8", "replace")[: ERROR_SIZE - 1].replace(b"\0", b" ")
         self.page[ERROR_OFFSET:] = raw.ljust(ERROR_SIZE, b"\0")
+        self.cells[ERROR_NS] = time.monotonic_ns()
 
     # The slab's counters
 

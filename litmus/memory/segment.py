@@ -90,7 +90,7 @@ class Segment:
     def arena(self, index: int, size: int) -> memoryview:
         """The arena of a seat, ``size`` bytes, shared and touched lazily.
 
-        Only the arbiter calls this, before it forks the occupant. The mapping is kept for the next occupant and made
+        Only the arbiter calls this, before it forks the occupant. The mapping is kept for the next occupant, and made
         anew when another size is asked for.
         """
         mapping = self._arenas.get(index)
@@ -99,11 +99,16 @@ class Segment:
         return memoryview(mapping)
 
     def retire(self, index: int) -> None:
-        """Add a gone worker's lasting counters to the header's, and blank its seat."""
+        """Add a gone worker's lasting counters to the header's, and blank its seat and its arena.
+
+        The arena's pages go back to the kernel: nobody may sit there for long.
+        """
         seat = self._seats[index]
         for cell in LASTING:
             self.header.cells[cell] += seat.scoreboard.cells[cell]
         seat.clear()
+        if index in self._arenas:
+            self._arenas[index].madvise(mmap.MADV_REMOVE)
 
 
 def _map(size: int) -> mmap.mmap:

@@ -3,6 +3,7 @@ from litmus.protocols.request cimport HeadParser, Request
 from litmus.protocols.response cimport Head, bodiless, chunk
 
 
+cdef Py_ssize_t _GLANCE
 cdef tuple _NEXT
 cdef tuple _DEADLINE
 cdef int _IDLE, _HEAD, _BODY, _RESPONSE, _DISCARD, _LINGER, _CLOSED

@@ -23,6 +23,10 @@ from litmus.protocols.response import CONTINUE, LAST_CHUNK, UNKNOWN, Head, bodil
 HEAD_LIMIT: Final = 64 << 10
 """Bytes in a request's head: what the largest buffer holds."""
 
+_GLANCE: Final = 4 << 10
+"""Bytes in which the end of a head is looked for first. With what follows it, a body or a pipeline, there may be many
+more, which would be copied again for each head."""
+
 DISCARD_LIMIT: Final = 256 << 10
 """Bytes of an unread request body that are worth reading to keep the connection."""
 
@@ -72,6 +76,7 @@ TRANSITIONS: Final[dict[tuple[State, Event], State]] = {
     (_S.IDLE, _E.BREACH): _S.LINGER,
     (_S.HEAD, _E.BREACH): _S.LINGER,
     (_S.BODY, _E.BREACH): _S.LINGER,
+    (_S.DISCARD, _E.BREACH): _S.LINGER,
     **{(state, _E.CUT): _S.CLOSED for state in State},
 }
 
@@ -231,6 +236,7 @@ class Http1:
             if self._must_continue:
                 self._must_continue = False
                 self._host.write(CONTINUE)
+                self._host.interim(100)
             return b""
         self._must_continue = False
         try:
@@ -342,9 +348,10 @@ class Http1:
         if state == _BODY:
             if self.sink is not None:
                 self.sink.body_arrived()
-        elif state == _DISCARD:
+            return self.state != _BODY  # it was read to its end, or into a breach behind which all is dropped
+        if state == _DISCARD:
             return self._discard(lease)
-        elif state == _LINGER:
+        if state == _LINGER:
             lease.start = lease.end
         return False
 
@@ -366,12 +373,16 @@ class Http1:
     def _read_head(self, lease: Lease) -> bool:
         """Hand over the next request if its head is complete. Returns False when more bytes are needed."""
         start = lease.start
-        unread = lease.view[start : lease.end].tobytes()
+        unread = lease.view[start : min(lease.end, start + _GLANCE)].tobytes()
         if unread[0] in _EMPTY_LINE and self.state == _IDLE:
             # Empty lines before a request are ignored (RFC 9112, section 2.2).
-            lease.start = lease.end - len(unread.lstrip(b"\r\n"))
+            lease.start = start + len(unread) - len(unread.lstrip(b"\r\n"))
             return lease.start < lease.end
         length = unread.find(b"\r\n\r\n", max(0, self._scanned - 3)) + 4
+        if length < 4 and start + len(unread) < lease.end:
+            self._scanned = max(self._scanned, len(unread))
+            unread = lease.view[start : lease.end].tobytes()
+            length = unread.find(b"\r\n\r\n", self._scanned - 3) + 4
         if length < 4:
             if len(unread) >= HEAD_LIMIT:
                 raise ProtocolError(431, "request head too large")
@@ -450,17 +461,21 @@ class Http1:
         return not isinstance(decoder, LengthDecoder) or decoder.remaining <= DISCARD_LIMIT
 
     def _breach(self, error: ProtocolError) -> None:
-        """The peer broke the protocol: tell it, unless a response is already on its way, and stop."""
+        """The peer broke the protocol: tell it, unless a response is already on its way, and stop.
+
+        A response that is complete is on its way to the peer, and a close with bytes unread would destroy it there.
+        """
         self._persistent = False
         self._decoder = None
         answerable = self._framing == _NOT_STARTED or self.state <= _HEAD
         self._host.refused(error, answerable)
         self._framing = _COMPLETE
-        if not answerable:
+        if answerable:
+            self._host.write(error_response(error.status, error.reason, self._host.date))
+            if self.state == _CLOSED:
+                return
+        elif self.state != _DISCARD:
             self._cut()
-            return
-        self._host.write(error_response(error.status, error.reason, self._host.date))
-        if self.state == _CLOSED:
             return
         self._host.end_output()
         self._move(_BREACH)

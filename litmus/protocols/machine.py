@@ -100,6 +100,9 @@ class Host(Protocol):
     def wake(self) -> None:
         """The state changed outside of ``received``: call it when convenient."""
 
+    def interim(self, status: int) -> None:
+        """For the statistics: an interim response was sent, of which no exchange knows."""
+
     def refused(self, error: ProtocolError, answered: bool) -> None:
         """For the log: the peer broke the protocol, and is told so if ``answered``."""
 
@@ -141,7 +144,10 @@ class Machine(Protocol):
         """The peer has read enough for more to be sent."""
 
     def expired(self) -> Machine | None:
-        """The deadline of the present state has passed. Returns as ``received`` does."""
+        """The deadline of the present state has passed. Returns as ``received`` does.
+
+        Whoever is in charge then has its own deadline from now on, even if it is the same one again.
+        """
 
 
 class Deadline:

@@ -1,4 +1,6 @@
-cdef int _SPACE
+cimport cython
+
+cdef int _SPACE, _HASH
 
 
 cdef class Request:
@@ -10,6 +12,8 @@ cdef class Request:
     cdef public bint keep_alive
     cdef public bint expects_continue
 
+    cpdef Request asked_for(self, bytes method, bytes target)
+
 
 cdef class HeadParser:
     cdef list _headers
@@ -20,9 +24,16 @@ cdef class HeadParser:
     cdef bint _complete
     cdef bint _keep_alive
     cdef object _parser
+    cdef dict _known
 
+    @cython.locals(line=list, request_line=bytes, section=bytes)
     cpdef Request parse(self, bytes head)
+    cdef Request _parse(self, bytes head, list line)
     cdef _reset(self)
     cpdef on_header(self, bytes name, bytes value)
     cpdef on_message_complete(self)
     cdef _framing(self, bytes name, bytes value)
+
+
+@cython.locals(target=bytes)
+cdef bint _is_plain(list line)

@@ -36,15 +36,27 @@ class Request:
         self.keep_alive = True
         self.expects_continue = False
 
+    def asked_for(self, method: bytes, target: bytes) -> Request:
+        """The request that has the same version and header section below another request line."""
+        other = Request(method, target, self.version, self.headers.copy())
+        other.body = self.body
+        other.keep_alive = self.keep_alive
+        other.expects_continue = self.expects_continue
+        return other
+
 
 class HeadParser:
     """Parses HTTP/1 heads, one whole head at a time, so one parser serves all connections of a worker.
+
+    What a client says about itself and its wishes is the same in all its requests, so header sections that have been
+    parsed are remembered: the same bytes below a request line of the plain sort mean the same again.
 
     httptools never sees a body: bodies are framed by ``body.py``, which keeps pipelined requests apart to the byte.
     """
 
     def __init__(self) -> None:
         self._keep_alive = False
+        self._known: dict[bytes, Request] = {}
         self._reset()
         self._parser = httptools.HttpRequestParser(self)
 
@@ -53,6 +65,19 @@ class HeadParser:
 
         Raises ProtocolError when it is malformed or its framing is in doubt.
         """
+        request_line, section = head.split(b"\r\n", 1)
+        line = request_line.split(b" ")
+        known = self._known.get(section)
+        if known is not None and _is_plain(line):
+            return known.asked_for(line[0], line[1])
+        request = self._parse(head, line)
+        if len(section) <= _REMEMBERED_SIZE and _is_plain(line):
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            self._known[section] = request.asked_for(b"", b"")  # the application may change the list of the other one
+        return request
+
+    def _parse(self, head: bytes, line: list[bytes]) -> Request:
         self._reset()
         parser = self._parser
         try:
@@ -71,9 +96,10 @@ class HeadParser:
                 self._keep_alive = parser.should_keep_alive()
             self._parser = httptools.HttpRequestParser(self)
         # httptools has checked the request line; what is in it is had faster without it.
-        line = head[: head.find(b"\r\n")].split(b" ")
         if len(line) != 3:
             raise ProtocolError(400, "not a request line: method, target and version, one space apart")
+        if _HASH in line[1]:
+            raise ProtocolError(400, "a fragment in the request target")  # RFC 9112, section 3.2
         request = Request(line[0], line[1], _VERSIONS.get(line[2], ""), self._headers)
         request.body = self._body
         request.keep_alive = self._keep_alive
@@ -127,6 +153,14 @@ class HeadParser:
             raise ProtocolError(400, "more than one Content-Length or Transfer-Encoding")
 
 
+def _is_plain(line: list[bytes]) -> bool:
+    """Whether a request line needs no closer look: a usual method, a path that is visible ASCII, HTTP/1.1."""
+    if len(line) != 3 or line[2] != b"HTTP/1.1" or line[0] not in _USUAL:
+        return False
+    target = line[1]
+    return target[:1] == b"/" and target.isascii() and target.decode("ascii").isprintable() and _HASH not in target
+
+
 def check_beginning(head: bytes) -> None:
     """Refuse what can't become a request head any more, before its peer has us wait for the rest.
 
@@ -145,6 +179,13 @@ _FIRST_LETTER: Final = ord("A")
 _LAST_LETTER: Final = ord("Z")
 """All methods that httptools knows begin with one of these."""
 
+_USUAL: Final = frozenset((b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"))
+
+_REMEMBERED: Final = 128
+"""Header sections: too few to take much memory, enough for the clients that are at it."""
+
+_REMEMBERED_SIZE: Final = 1024
+
 _VERSIONS: Final = {b"HTTP/1.1": "1.1", b"HTTP/1.0": "1.0"}
-_SPACE: Final = 0x20
+_SPACE, _HASH = b" #"
 _FRAMING: Final = frozenset((b"content-length", b"transfer-encoding", b"expect"))

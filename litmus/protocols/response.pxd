@@ -3,7 +3,6 @@ cdef class Head:
     cdef public long long length
     cdef readonly bint close
     cdef bint _has_date
-    cdef int _lines
     cdef list _parts
 
     cpdef add(self, bytes line)
@@ -14,4 +13,6 @@ cdef class Head:
 cpdef bint bodiless(int status, bytes method)
 cpdef bytes chunk(bytes data)
 cdef int _classify(name) except -1
+cdef tuple _field(header)
+cdef int _PLAIN, _LENGTH, _DATE, _CONNECTION, _DROPPED
 cdef bytes _status_line(int status)

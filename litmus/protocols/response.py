@@ -23,47 +23,43 @@ class Head:
         close: the application asked for ``Connection: close``.
     """
 
-    __slots__ = ("_has_date", "_lines", "_parts", "close", "length", "status")
+    __slots__ = ("_has_date", "_parts", "close", "length", "status")
 
     def __init__(self, status: int, headers: Headers) -> None:
         self.status = status
         self.length = UNKNOWN
         self.close = False
         self._has_date = False
-        lines = 1
         parts = [_status_line(status)]
-        for name, value in headers:
-            kind = _KINDS.get(name)
-            if kind is None:
-                kind = _classify(name)
+        for header in headers:
+            try:
+                field = _FIELDS.get(header)
+            except TypeError:  # a list in place of a tuple, or of bytes something that has no hash
+                field = None
+            if field is None:
+                field = _field(header)
+            kind, line, value = field
             if kind:
                 if kind == _DROPPED or (kind == _LENGTH and status == 204):  # RFC 9110, section 8.6
                     continue
                 self._notice(kind, value)
                 if kind == _CONNECTION:
                     continue
-            lines += 1
-            parts += (name, b": ", value, b"\r\n")
-        self._lines = lines
+            parts.append(line)
         self._parts = parts
 
     def add(self, line: bytes) -> None:
         """Append a header line of the server's own, CRLF included."""
-        self._lines += 1
         self._parts.append(line)
 
     def encode(self, date: bytes, body: bytes) -> bytes:
-        """The head on the wire, blank line included, and ``body`` behind it.
-
-        Raises ResponseError when a field would break out of its line.
-        """
+        """The head on the wire, blank line included, and ``body`` behind it."""
+        parts = self._parts
         if not self._has_date:
-            self.add(date)
-        head = b"".join(self._parts)
-        lines = self._lines
-        if head.count(b"\n") != lines or head.count(b"\r") != lines or head.find(b"\0") >= 0:
-            raise ResponseError("a response header contains CR, LF or NUL")
-        return b"".join((head, b"\r\n", body))
+            parts.append(date)
+        parts.append(b"\r\n")
+        parts.append(body)
+        return b"".join(parts)
 
     def _notice(self, kind: int, value: bytes) -> None:
         if kind == _LENGTH:
@@ -98,8 +94,6 @@ def chunk(data: bytes) -> bytes:
 
 
 _PLAIN, _LENGTH, _DATE, _CONNECTION, _DROPPED = range(5)
-_KINDS: Final[dict[bytes, int]] = {}
-_KINDS_LIMIT: Final = 1024
 _SPECIAL: Final = {
     b"content-length": _LENGTH,
     b"date": _DATE,
@@ -109,15 +103,38 @@ _SPECIAL: Final = {
 }
 _TOKEN: Final = frozenset(b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
+# What has been found out about names, and about whole fields: applications send the same ones again and again.
+_KINDS: Final[dict[bytes, int]] = {}
+_FIELDS: Final[dict[tuple[bytes, bytes], tuple[int, bytes, bytes]]] = {}
+_REMEMBERED: Final = 1024
+_REMEMBERED_LINE: Final = 256
+
+
+def _field(header: tuple[bytes, bytes]) -> tuple[int, bytes, bytes]:
+    """What a header is to the server, its line on the wire, and its value. Raises ResponseError when it breaks out."""
+    name, value = header
+    kind = _KINDS.get(name)
+    if kind is None:
+        kind = _classify(name)
+    line = b"".join((name, b": ", value, b"\r\n"))
+    if line.count(b"\n") != 1 or line.count(b"\r") != 1 or line.find(b"\0") >= 0:
+        raise ResponseError(f"a response header contains CR, LF or NUL: {name!r}")
+    field = (kind, line, value)
+    if len(line) <= _REMEMBERED_LINE and type(header) is tuple and type(value) is bytes:
+        if len(_FIELDS) >= _REMEMBERED:
+            _FIELDS.clear()
+        _FIELDS[header] = field
+    return field
+
 
 def _classify(name: bytes) -> int:
-    """What a header is to the server. Checked once for each name, then remembered."""
+    """What a header of this name is to the server."""
     if not isinstance(name, bytes):
         raise ResponseError(f"a header name must be bytes, not {type(name).__name__}: {name!r}")
     if not name or not _TOKEN.issuperset(name):
         raise ResponseError(f"not a header name: {name!r}")
     kind = _SPECIAL.get(name.lower(), _PLAIN)
-    if len(_KINDS) < _KINDS_LIMIT:
+    if len(_KINDS) < _REMEMBERED:
         _KINDS[name] = kind
     return kind
 

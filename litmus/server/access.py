@@ -20,6 +20,8 @@ class Sink(Protocol):
 class AccessLog:
     """Collects lines in the combined log format, with the time taken in seconds at the end.
 
+    The first field is the peer's bare address, because that is what readers of the format take it for.
+
     Args:
         sink: where ``flush`` writes.
     """
@@ -32,7 +34,7 @@ class AccessLog:
 
     def record(
         self,
-        peer: str,
+        host: str,
         method: bytes,
         target: bytes,
         version: str,
@@ -54,7 +56,7 @@ class AccessLog:
                 referer = escape(value)
         lines = self._lines
         lines.append(
-            f'{peer} - - [{self._stamp}] "{escape(method)} {escape(target)} HTTP/{version}" {status or "-"} {size}'
+            f'{host} - - [{self._stamp}] "{escape(method)} {escape(target)} HTTP/{version}" {status or "-"} {size}'
             f' "{referer}" "{agent}" {seconds:.6f}\n'
         )
         if len(lines) >= _BATCH:

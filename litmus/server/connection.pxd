@@ -15,6 +15,7 @@ cdef class Connection:
     cdef Py_ssize_t _out_size
     cdef bint _paused
     cdef long long _progress
+    cdef bint _reprieved
     cdef bint _running
     cdef bint _served
     cdef object _transport
@@ -32,6 +33,7 @@ cdef class Connection:
     cpdef flush(self)
     cpdef consumed(self)
     cpdef wake(self)
+    cdef _proceed(self)
     cdef _run(self, Lease lease)
     cdef bint _hand_over(self, successor) except -1
     cdef _arm(self)

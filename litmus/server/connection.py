@@ -49,7 +49,6 @@ class Connection:
     Attributes:
         due, spoke: see ``deadlines.Expiring``.
         posted: will be flushed at the end of the loop's turn. Belongs to ``Engine.post``.
-        date: see ``Host.date``.
     """
 
     __slots__ = (
@@ -63,6 +62,7 @@ class Connection:
         "_out_size",
         "_paused",
         "_progress",
+        "_reprieved",
         "_running",
         "_served",
         "_transport",
@@ -89,6 +89,7 @@ class Connection:
         self._end_output = False
         self._unsent = _UNKNOWN
         self._progress = 0
+        self._reprieved = False
         self.due = 0
         self.posted = False
         self.spoke = 0
@@ -101,8 +102,10 @@ class Connection:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's transports only look like one
         peer = _address(transport.get_extra_info("peername"))
         server = _address(transport.get_extra_info("sockname"))
-        if peer is not None and peer[1] is None:
+        if server is not None and server[1] is None:
             peer = None  # the client's end of a Unix socket has no name
+        elif peer is None:
+            self.abort()  # it was reset before we came to it: nobody is there any more
         self._client = Client(peer, server, "http", engine.settings.app.root_path)
         engine.connections.add(self)
         engine.counters.connection_opened()
@@ -164,6 +167,11 @@ class Connection:
 
     # What the worker calls
 
+    @property
+    def name(self) -> str:
+        """The peer's address, for logs."""
+        return self._client.name
+
     def flush(self) -> None:
         """Give the transport what is to be written."""
         out = self._out
@@ -204,20 +212,44 @@ class Connection:
         return size
 
     def expire(self) -> None:
-        """The deadline has passed. A peer that is still reading what was sent before gets more time."""
+        """The deadline has passed: the machine says what becomes of the connection.
+
+        A peer that is still reading what was sent before gets more time, and the deadline anew when it has read it
+        all. What has arrived while the loop was busy is read first.
+        """
         engine = self._engine
+        wheel = engine.wheel
         unsent = self.unsent()
         if unsent:
             if unsent < self._unsent:
                 self._unsent = unsent
-                self._progress = engine.wheel.now
-            if engine.wheel.now - self._progress < engine.stall_ticks:
-                engine.wheel.arm(self, engine.deadlines[self._deadline])
-                return
-            log.info("%s does not read: %d bytes of its response were given up", self._client.name, unsent)
-        if self._machine is not None:
-            self._machine.expired()
-        self._transport.abort()
+                self._progress = wheel.now
+            left = self._progress + engine.stall_ticks - wheel.now
+            if left > 0:
+                wheel.arm(self, min(left, engine.deadlines[Deadline.LINGER]))
+            else:
+                log.info("%s does not read: %d bytes of its response were given up", self._client.name, unsent)
+                self.abort()
+            return
+        if self._unsent != _UNKNOWN:
+            self._unsent = _UNKNOWN
+            wheel.arm(self, engine.deadlines[self._deadline])
+            return
+        if not self._reprieved and self._unheard():
+            self._reprieved = True
+            wheel.arm(self, 1)
+            return
+        machine = self._machine
+        if machine is None or self._transport.is_closing():
+            self.abort()
+            return
+        successor = machine.expired()
+        if successor is None:
+            self._hand_over(None)
+            return
+        self._machine = successor
+        self._deadline = Deadline.NONE  # so that it starts anew even if it is the same one again
+        self._proceed()
 
     def lease_available(self) -> bool:
         """See ``slab.Waiter``: take the buffer, move what is unread there, and go on reading."""
@@ -232,11 +264,6 @@ class Connection:
         return True
 
     # What the machine asks for (see machine.Host)
-
-    @property
-    def name(self) -> str:
-        """The peer's address, for logs."""
-        return self._client.name
 
     @property
     def date(self) -> bytes:
@@ -288,6 +315,10 @@ class Connection:
             # In the worker's context: this may be called from within an application's task, with its variables.
             self._engine.loop.call_soon(self._woken, context=self._engine.context)
 
+    def interim(self, status: int) -> None:
+        """See ``Host.interim``."""
+        self._engine.counters.responded(status)
+
     def refused(self, error: ProtocolError, answered: bool) -> None:
         """See ``Host.refused``."""
         if answered:
@@ -299,8 +330,12 @@ class Connection:
     def _woken(self) -> None:
         self._wake_scheduled = False
         if self._machine is not None:
-            lease = self._lease
-            self._run(self._engine.window if lease is None else lease)
+            self._proceed()
+
+    def _proceed(self) -> None:
+        """Let the machine in charge go on with what is unread, be it nothing."""
+        lease = self._lease
+        self._run(self._engine.window if lease is None else lease)
 
     def _run(self, lease: Lease) -> None:
         """Let the machines work on a lease until they need more, then write and keep what is left."""
@@ -320,7 +355,8 @@ class Connection:
         finally:
             self._running = False
         if self._machine is None:
-            return  # writing found the connection gone
+            lease.start = lease.end = 0  # writing found the connection gone, and the window is everybody's
+            return
         if successor is None:
             lease.start = lease.end
         self._keep(lease)
@@ -343,6 +379,14 @@ class Connection:
     def _socket(self) -> Any:
         return self._transport.get_extra_info("socket")
 
+    def _unheard(self) -> bool:
+        """Whether bytes wait to be read: a late loop serves its timers before it looks at its sockets."""
+        if self._paused:
+            return False
+        with contextlib.suppress(OSError):
+            return any(fcntl.ioctl(self._socket().fileno(), termios.FIONREAD, bytes(4)))
+        return False
+
     def _write_failed(self) -> None:
         """The transport closed itself when an earlier write failed. ``connection_lost`` comes a turn of the loop later,
         and an application that sends and sends would never let that turn come."""
@@ -357,6 +401,7 @@ class Connection:
             self.due = 0
         elif self._served or deadline != self._deadline:
             self._unsent = _UNKNOWN
+            self._reprieved = False
             self._engine.wheel.arm(self, self._engine.deadlines[deadline])
         self._deadline = deadline
         self._served = False

@@ -9,8 +9,10 @@ from typing import Final, Protocol
 log = logging.getLogger("litmus.server")
 
 TICK: Final = 0.1
-"""Seconds between two ticks; a deadline is met up to two ticks late, and never early."""
+"""Seconds between two ticks. A deadline is never met early, and up to two ticks late: in a busy loop by as much more as
+the loop is late itself, when the deadline is set and when it has passed."""
 
+TICK_NS: Final = 100_000_000
 _SPOKES: Final = 1024
 
 
@@ -32,14 +34,19 @@ class Expiring(Protocol):
 class Wheel:
     """Entries hashed by the tick they are due.
 
+    Args:
+        now_ns: what time it is. The wheel looks at no clock; the epoch is the caller's.
+
     Attributes:
         now: the present tick. It starts at 1, so that 0 can mean never.
     """
 
-    __slots__ = ("_spokes", "now")
+    __slots__ = ("_armed", "_origin", "_spokes", "now")
 
-    def __init__(self) -> None:
+    def __init__(self, now_ns: int) -> None:
         self.now = 1
+        self._origin = now_ns - TICK_NS
+        self._armed: set[Expiring] = set()  # during the present tick
         self._spokes: list[set[Expiring]] = [set() for _ in range(_SPOKES)]
 
     def arm(self, entry: Expiring, ticks: int) -> None:
@@ -49,17 +56,34 @@ class Wheel:
         if entry.spoke == 0 or entry.spoke > due:
             self.remove(entry)
             self._enter(entry, due)
+        self._armed.add(entry)
 
     def remove(self, entry: Expiring) -> None:
         """Forget an entry altogether, so that the wheel does not keep it alive."""
+        self._armed.discard(entry)
         if entry.spoke:
             self._spokes[entry.spoke % _SPOKES].discard(entry)
             entry.spoke = 0
 
-    def tick(self) -> None:
-        """Advance by one tick and expire what is due. Entries that were put off meanwhile move on."""
-        self.now += 1
-        index = self.now % _SPOKES
+    def advance(self, now_ns: int) -> None:
+        """Go on to the present, by as many ticks as have passed, and expire what is due."""
+        before = self.now
+        now = (now_ns - self._origin) // TICK_NS
+        if now <= before:
+            return
+        self.now = now
+        missed = now - before - 1
+        if missed:
+            # Some of those that were armed may have been so a moment ago, while the wheel stood still behind the time.
+            for entry in self._armed:
+                if entry.due:
+                    entry.due += missed
+        self._armed.clear()
+        for tick in range(before + 1, min(now, before + _SPOKES) + 1):
+            self._expire(tick % _SPOKES)
+
+    def _expire(self, index: int) -> None:
+        """Expire what is due of one spoke. Entries that were put off meanwhile move on."""
         spoke = self._spokes[index]
         if not spoke:
             return
@@ -83,5 +107,5 @@ class Wheel:
 
 
 def ticks(seconds: float) -> int:
-    """A duration in ticks, rounded up, and one more because the present tick may be about to end."""
-    return max(1, ceil(seconds / TICK - 1e-9)) + 1
+    """A duration in ticks, rounded up; two more because the present one may be about to end, and the next be late."""
+    return max(1, ceil(seconds / TICK - 1e-9)) + 2

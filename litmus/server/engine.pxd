@@ -26,6 +26,7 @@ cdef class Engine:
     cdef readonly bint draining
     cdef public object on_connections_changed
     cdef readonly object context
+    cdef object _clock
     cdef object _idle
     cdef readonly list deadlines
     cdef readonly long long stall_ticks

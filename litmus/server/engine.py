@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("litmus.server")
 
 STALL_SECONDS = 30.0
-"""How long a connection that is due to close waits for a peer that takes nothing of what was sent to it."""
+"""How long a connection that is due to close waits for a peer that takes nothing of what was sent to it. Whether it
+takes something is looked at as often as ``LINGER_SECONDS`` says."""
 
 LINGER_SECONDS = 2.0
 """How long a connection that we have finished with may go on sending before it is closed."""
@@ -39,6 +40,9 @@ that are on their way; this way a busy client is told ``Connection: close`` on i
 
 class Engine:
     """The worker's means of serving: application, memory, clock, records.
+
+    Args:
+        clock: the time that deadlines are measured in, in nanoseconds.
 
     Attributes:
         application: the ASGI application.
@@ -63,6 +67,7 @@ class Engine:
         slab: Slab,
         application: Application,
         access: AccessLog | None,
+        clock: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self.settings = settings
         self.loop = loop
@@ -77,7 +82,8 @@ class Engine:
         assert window is not None, "a fresh slab has buffers of every class"
         self.window = window
         self.parser = HeadParser()
-        self.wheel = Wheel()
+        self._clock = clock
+        self.wheel = Wheel(clock())
         self.access = access
         self.connections: set[Connection] = set()
         self.exchanges: set[Exchange] = set()
@@ -97,9 +103,9 @@ class Engine:
         self.tick()
 
     def tick(self) -> None:
-        """Ten times a second: the scoreboard's tick, deadlines, the access log's batch, the date."""
+        """Ten times a second if the loop is in time: scoreboard's tick, deadlines, access log's batch, date."""
         self.board.tick_ns = time.monotonic_ns()
-        self.wheel.tick()
+        self.wheel.advance(self._clock())
         if self.access is not None:
             self.access.flush()
         second = int(time.time())

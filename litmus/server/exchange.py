@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from litmus.asgi import Message, Scope
 from litmus.log import escape
-from litmus.memory.flight import Phase, WireProtocol
+from litmus.memory.flight import PATH_SIZE, Phase, WireProtocol
 from litmus.protocols.machine import Stream
 from litmus.protocols.request import Request
 from litmus.server.awaitables import DONE, Ready
@@ -91,8 +91,6 @@ class Exchange:
         self._started_ns = time.monotonic_ns()
         wire = _HTTP2 if request.version == "2" else _HTTP1
         self._entry = engine.flight.begin(self._started_ns, wire, request.method, client.raw_name, request.target)
-        if self._entry < 0:
-            engine.counters.flight_overflow()
 
     def start(self) -> None:
         """Call the application. When this returns it has taken its first step and may be done."""
@@ -246,7 +244,8 @@ class Exchange:
             message = self._next_message()
             if message is None:
                 return
-            waiters.popleft().set_result(message)
+            if waiters:  # looking for a message can find the client gone, and all who wait were told so on the way
+                waiters.popleft().set_result(message)
 
     # Inside: the response's side
 
@@ -302,7 +301,7 @@ class Exchange:
         self._logged = True
         request = self._request
         access.record(
-            self._client.name,
+            self._client.host,
             request.method,
             request.target,
             request.version,
@@ -313,7 +312,10 @@ class Exchange:
         )
 
     def _words(self) -> str:
-        return f"{escape(self._request.method)} {escape(self._request.target)}"
+        """The request for the log: as much of its target as the flight recorder shows."""
+        method, target = self._request.method, self._request.target
+        more = "…" if len(target) > PATH_SIZE else ""
+        return f"{escape(method)} {escape(target[:PATH_SIZE])}{more}"
 
 
 def _describe(error: BaseException) -> str:

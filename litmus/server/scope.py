@@ -8,6 +8,8 @@ from urllib.parse import unquote_to_bytes
 from litmus.asgi import VERSIONS, Scope
 from litmus.protocols.request import Request
 
+_PERCENT = ord("%")
+
 Address = tuple[str, int | None]
 
 
@@ -15,15 +17,20 @@ class Client:
     """What all requests on one connection have in common.
 
     Attributes:
-        name: the peer's address for logs: "192.0.2.1:4711", or "unix".
-        raw_name: the same as bytes.
+        host: the peer's address without a port: "192.0.2.1", "2001:db8::1", or "unix".
+        name: the same with a port, for the log: "192.0.2.1:4711", "[2001:db8::1]:4711", or "unix".
+        raw_name: the name as bytes.
         template: the part of their scopes that does not change.
     """
 
-    __slots__ = ("name", "raw_name", "template")
+    __slots__ = ("host", "name", "raw_name", "template")
 
     def __init__(self, peer: Address | None, server: Address | None, scheme: str, root_path: str) -> None:
-        self.name = "unix" if peer is None else f"[{peer[0]}]:{peer[1]}" if ":" in peer[0] else f"{peer[0]}:{peer[1]}"
+        if peer is None:
+            self.host = self.name = "unix"
+        else:
+            self.host, port = peer
+            self.name = f"[{self.host}]:{port}" if ":" in self.host else f"{self.host}:{port}"
         self.raw_name = self.name.encode()
         self.template: Scope = {
             "type": "http",
@@ -52,7 +59,7 @@ def http_scope(template: Scope, request: Request, state: dict[str, Any]) -> Scop
     """
     raw_path, _, query = _origin_form(request.target).partition(b"?")
     root_path = template["root_path"]
-    if raw_path.find(b"%") >= 0 or not raw_path.isascii():
+    if _PERCENT in raw_path or not raw_path.isascii():
         path = unquote_to_bytes(raw_path).decode("utf-8", "replace")
     else:
         path = raw_path.decode("ascii")
@@ -75,7 +82,7 @@ def http_scope(template: Scope, request: Request, state: dict[str, Any]) -> Scop
 
 def _origin_form(target: bytes) -> bytes:
     """The path and query of a request target (RFC 9112, section 3.2)."""
-    if target.startswith(b"/"):
+    if target[:1] == b"/":
         return target
     _, separator, rest = target.partition(b"://")
     if not separator:

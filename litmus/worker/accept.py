@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import itertools
 import logging
 import resource
 import select
@@ -43,14 +45,19 @@ class Acceptor:
 
     def __init__(self, engine: Engine, listeners: Sequence[Listener], capacity: int) -> None:
         self._engine = engine
-        self._sockets = [listener.socket for listener in listeners]
+        self._own = [listener.socket for listener in listeners]
+        self._others: dict[int, Sequence[socket.socket]] = {}
         self._capacity = capacity
         self._open = False
         self._accepting = False
         self._arrived = asyncio.Event()
         self._warn_after = 0.0
-        for each in self._sockets:
+        for each in self._own:
             each.setblocking(False)
+
+    @property
+    def _sockets(self) -> list[socket.socket]:
+        return [*self._own, *itertools.chain(*self._others.values())]
 
     def open(self) -> None:
         """Start accepting."""
@@ -62,13 +69,39 @@ class Acceptor:
         """Stop accepting for good. What is queued stays queued."""
         self._open = False
         self._pause()
+        for slot in list(self._others):
+            self.stand_down(slot)
 
-    async def sweep(self) -> None:
+    def stand_in(self, slot: int, listeners: Sequence[socket.socket]) -> None:
+        """Accept from the ``listeners`` of another slot, too, which nobody serves; they are the acceptor's now."""
+        self.stand_down(slot)
+        self._others[slot] = listeners
+        for each in listeners:
+            each.setblocking(False)
+            if self._accepting:
+                self._watch(each)
+        if not self._open:
+            self.stand_down(slot)
+
+    def stand_down(self, slot: int) -> None:
+        """That slot is served again, or was never stood in for."""
+        for each in self._others.pop(slot, ()):
+            if self._accepting:
+                self._engine.loop.remove_reader(each.fileno())
+            each.close()
+
+    async def sweep(self, limit: float) -> None:
         """Accept what is queued, and what is still completing its handshake, when nobody else will; then close.
 
-        Ends when nothing new has come for a while, or after accepting for ``_SWEEP_SECONDS`` at the latest. A worker
-        that is full waits for room first: it does not know what is queued.
+        Ends when nothing new has come for a while, after accepting for ``_SWEEP_SECONDS``, or after ``limit`` seconds
+        at the latest. A worker that is full waits for room first: it does not know what is queued.
         """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(limit):
+                await self._until_quiet()
+        self.close()
+
+    async def _until_quiet(self) -> None:
         loop = self._engine.loop
         left = _SWEEP_SECONDS
         while left > 0:
@@ -83,7 +116,6 @@ class Acceptor:
                     break
             if accepting:
                 left -= loop.time() - began
-        self.close()
 
     def _queued(self) -> bool:
         """Whether somebody waits to be accepted."""
@@ -105,7 +137,10 @@ class Acceptor:
             self._accepting = True
             self._arrived.set()  # a sweep must not take the pause before this for quiet
             for each in self._sockets:
-                self._engine.loop.add_reader(each.fileno(), self._readable, each)
+                self._watch(each)
+
+    def _watch(self, listener: socket.socket) -> None:
+        self._engine.loop.add_reader(listener.fileno(), self._readable, listener)
 
     def _pause(self) -> None:
         if self._accepting:

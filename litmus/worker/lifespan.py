@@ -62,14 +62,16 @@ class Lifespan:
         """Run the application's shutdown, for at most ``seconds``. Failures are logged."""
         if self._task is None or self._task.done():
             return
+        self._task.remove_done_callback(self._left)  # whatever it ends with is told below
         try:
             async with asyncio.timeout(seconds):
                 error = await self._ask("lifespan.shutdown")
         except TimeoutError:
             log.error("the application's lifespan shutdown took longer than %g s and was given up", seconds)
-            return
+            error = None
         if error is not None:
-            log.error("%s\n%s", error.reason, error.traceback)
+            log.error("%s", f"{error.reason}\n{error.traceback}".rstrip())
+        self._task.add_done_callback(self._left if error is None else _told)
 
     async def _ask(self, kind: str) -> LifespanError | None:
         """Send the application a message and wait for its answer, or for its end."""
@@ -83,7 +85,8 @@ class Lifespan:
             if answer is None:
                 return None
             words = answer.strip() or "it gave no reason"
-            return LifespanError(f"the application's {kind} failed: {words.splitlines()[-1]}", answer)
+            *before, last = words.splitlines()
+            return LifespanError(f"the application's {kind} failed: {last}", answer if before else "")
         return self._ended(kind)
 
     def _ended(self, kind: str) -> LifespanError | None:
@@ -118,6 +121,12 @@ class Lifespan:
         if self._outcome is None or self._outcome.done():
             raise RuntimeError(f"{kind} was sent without being asked for")
         self._outcome.set_result(str(message.get("message", "")) if kind.endswith(".failed") else None)
+
+
+def _told(task: asyncio.Task[None]) -> None:
+    """Many raise the error that they have just told of: once is enough, and asyncio need not tell it either."""
+    if not task.cancelled():
+        task.exception()
 
 
 _ANSWERS = frozenset(f"lifespan.{phase}.{end}" for phase in ("startup", "shutdown") for end in ("complete", "failed"))

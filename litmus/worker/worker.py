@@ -9,6 +9,7 @@ import gc
 import logging
 import os
 import signal
+import socket
 import time
 import traceback
 from typing import Any, Final, NoReturn
@@ -18,7 +19,17 @@ import uvloop
 
 from litmus import log as logs
 from litmus.control import framing, messages
-from litmus.control.messages import BootFailed, Drain, Drained, Ready, ReopenLogs, Stop, WorkerMessage
+from litmus.control.messages import (
+    BootFailed,
+    Drain,
+    Drained,
+    Ready,
+    ReopenLogs,
+    StandDown,
+    StandIn,
+    Stop,
+    WorkerMessage,
+)
 from litmus.interfaces.asgi import LoadError, load
 from litmus.memory import segment
 from litmus.memory.scoreboard import State
@@ -30,6 +41,7 @@ from litmus.worker import parent, privileges
 from litmus.worker.accept import Acceptor, capacity
 from litmus.worker.boot import Boot
 from litmus.worker.lifespan import Lifespan, LifespanError
+from litmus.worker.signals import ORDERS, OTHERS
 
 log = logging.getLogger("litmus.worker")
 
@@ -43,18 +55,11 @@ CANCEL_SECONDS: Final = 1.0
 REASON_LIMIT: Final = 2000
 """Characters of a reason that the arbiter is told; its traceback has more room."""
 
+MAX_DESCRIPTORS: Final = 253
+"""The most that travel with one message: the kernel's SCM_MAX_FD."""
+
 SHUTDOWN_SECONDS: Final = 2.0
 """How long the application's lifespan shutdown may take at least, however long the drain before it took."""
-
-_HANDLED = (
-    signal.SIGINT,
-    signal.SIGTERM,
-    signal.SIGQUIT,
-    signal.SIGHUP,
-    signal.SIGUSR1,
-    signal.SIGTTIN,
-    signal.SIGTTOU,
-)
 
 
 class BootError(Exception):
@@ -87,6 +92,7 @@ def _main(boot: Boot) -> int:
     _ignore_signals()
     setproctitle.setproctitle(f"litmus: worker {boot.slot} [gen {boot.generation}]")
     logs.configure(boot.settings.log, f"worker {boot.slot}")
+    logs.count_losses(boot.segment.seat(boot.seat).scoreboard.count_lost_lines)
     worker = Worker(boot)
     try:
         worker.load()
@@ -116,7 +122,7 @@ def _take_seat(boot: Boot) -> None:
 def _ignore_signals() -> None:
     """Signals go to the arbiter. A handler, unlike SIG_IGN, is not inherited by programs the application starts."""
     signal.set_wakeup_fd(-1)
-    for number in _HANDLED:
+    for number in (*ORDERS, *OTHERS):
         signal.signal(number, lambda *_: None)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
@@ -136,15 +142,16 @@ class Worker:
         self._deframer = framing.Deframer(messages.PIPE_LIMIT)
         self._order: asyncio.Future[Drain] | None = None
         self._engine: Engine | None = None
+        self._acceptor: Acceptor | None = None
+        self._descriptors: list[int] = []  # that came through the pipe, for the message that they belong to
 
     def load(self) -> None:
         """Give up privileges and import the application, before there is an event loop. Raises BootError."""
         arbiter = self._settings.arbiter
         try:
             privileges.drop(arbiter.user, arbiter.group)
-        except (OSError, KeyError) as error:
-            where = f"arbiter.user = '{arbiter.user}', arbiter.group = '{arbiter.group}'"
-            raise BootError("privileges", f"{where}: {error}", "") from error
+        except privileges.PrivilegeError as error:
+            raise BootError("privileges", str(error), "") from error
         parent.die_with(self._boot.arbiter)  # again, for the case that the user has changed
         try:
             self._application = load(self._settings.app)
@@ -174,7 +181,7 @@ class Worker:
         except LifespanError as error:
             raise BootError("lifespan", error.reason, error.traceback) from error
         engine.state = lifespan.state
-        acceptor = Acceptor(engine, self._boot.listeners, capacity(self._settings.limits.connections))
+        acceptor = self._acceptor = Acceptor(engine, self._boot.listeners, capacity(self._settings.limits.connections))
         acceptor.open()
         # What start-up built is here to stay: keep the collector from walking it again and again.
         gc.collect()
@@ -189,19 +196,18 @@ class Worker:
         await self._tell(Drained(cut))
         engine.close()
 
-    async def _drain(self, engine: Engine, acceptor: Acceptor, order: Drain) -> list[str]:
-        """Finish what is under way and close all connections. Returns the requests that ran out of time, in words."""
+    async def _drain(self, engine: Engine, acceptor: Acceptor, order: Drain) -> int:
+        """Finish what is under way and close all connections. Returns how many requests ran out of time; all named."""
         self._seat.scoreboard.state = State.DRAINING
-        if not order.sweep:
-            acceptor.close()
         engine.drain()
         cut: list[str] = []
         try:
             async with asyncio.timeout(order.timeout):
                 if order.sweep:
-                    await acceptor.sweep()
+                    await acceptor.sweep(order.timeout / 2)  # those who come last need time, too
                     for listener in self._boot.listeners:
                         listener.socket.close()  # from here on a client is refused, not left hanging
+                acceptor.close()
                 await engine.idle()
         except TimeoutError:
             cut = [exchange.cancel() for exchange in list(engine.exchanges)]
@@ -219,8 +225,8 @@ class Worker:
         await asyncio.sleep(0)  # what was flushed leaves at the end of the turn
         for connection in list(engine.connections):
             connection.abort()
-        await asyncio.sleep(0)
-        return cut
+        await asyncio.sleep(0)  # and so does what closing them leaves to be done
+        return len(cut)
 
     def _tick(self) -> None:
         assert self._engine is not None
@@ -231,11 +237,12 @@ class Worker:
 
     def _read_pipe(self) -> None:
         try:
-            data = self._boot.pipe.recv(1 << 16)
+            data, descriptors, *_ = socket.recv_fds(self._boot.pipe, 1 << 16, MAX_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC)
         except BlockingIOError:
             return
         except OSError:
-            data = b""
+            data, descriptors = b"", []
+        self._descriptors += descriptors
         if not data:
             log.error("the arbiter is gone: stopping at once")
             self._stop()
@@ -244,14 +251,23 @@ class Worker:
 
     def _obey(self, message: messages.ArbiterMessage) -> None:
         assert self._order is not None
-        if isinstance(message, ReopenLogs):
-            logs.reopen()
-        elif isinstance(message, Stop):
-            self._stop()
-        elif self._seat.scoreboard.state == State.BOOTING:
-            self._stop()  # nothing is served yet that could be drained
-        elif not self._order.done():
-            self._order.set_result(message)
+        match message:
+            case ReopenLogs():
+                logs.reopen()
+            case Stop():
+                self._stop()
+            case Drain() if self._seat.scoreboard.state == State.BOOTING:
+                self._stop()  # nothing is served yet that could be drained
+            case Drain() if not self._order.done():
+                self._order.set_result(message)
+            case StandIn(slot, count):
+                listeners = [socket.socket(fileno=each) for each in self._descriptors[:count]]
+                del self._descriptors[:count]
+                assert self._acceptor is not None
+                self._acceptor.stand_in(slot, listeners)
+            case StandDown(slot):
+                assert self._acceptor is not None
+                self._acceptor.stand_down(slot)
 
     def _stop(self) -> NoReturn:
         """Leave now, whatever is under way; only the logs are worth the time."""

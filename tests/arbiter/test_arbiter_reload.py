@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,7 +30,8 @@ def test_all_workers_are_replaced_and_no_connection_is_lost(arbiter: ArbiterProc
             arbiter.wait_for(rf"generation {generation} serves with 3 workers")
     assert {greeting.generation for greeting in greetings} >= {1, 4}
     assert set(arbiter.worker_pids()).isdisjoint(old)
-    assert arbiter.status()["last_reload"] == {"generation": 4, "ok": True}
+    last = arbiter.status()["last_reload"]
+    assert last == {"generation": 4, "ok": True, "at": last["at"]}
     assert arbiter.stats()["arbiter"]["generation"] == 4
     assert {row["generation"] for row in arbiter.status()["workers"] if row["state"] == "ready"} == {4}
     title = Path(f"/proc/{arbiter.pid}/cmdline").read_text().rstrip("\0")
@@ -86,7 +88,17 @@ class TestRefused:
         assert "did you mean arbiter.workers?" in reply.detail
         up.wait_for("reload refused, generation 1 keeps serving: the configuration is refused")
         up.wait_for("^    .*did you mean arbiter.workers")
-        assert up.status()["last_reload"] == {"generation": 2, "ok": False, "error": "the configuration is refused"}
+        last = up.status()["last_reload"]
+        assert abs(time.mktime(time.strptime(last.pop("at"), "%Y-%m-%d %H:%M:%S")) - time.time()) < 60
+        assert last == {
+            "generation": 2,
+            "ok": False,
+            "error": f"the configuration is refused: {up.config}: arbiter.wokers = 3: unknown key; "
+            "did you mean arbiter.workers?",
+        }
+        up.config.write_text("[arbiter]\nwokers = 3\n[app]\nx = 1\ny = 2\n")
+        up.ask(Reload())
+        assert up.status()["last_reload"]["error"].endswith("did you mean arbiter.workers? (and 2 more problems)")
 
     def test_no_file_at_all(self, up: ArbiterProcess) -> None:
         up.config.unlink()

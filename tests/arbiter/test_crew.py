@@ -12,7 +12,8 @@ from litmus.arbiter.errors import SpawnError, StartupError
 from litmus.arbiter.listeners import Plan
 from litmus.arbiter.reactor import Reactor
 from litmus.arbiter.rollout import Growth, Reload
-from litmus.arbiter.slots import Death, Owner, Phase, Slot, Timings, WorkerState
+from litmus.arbiter.slots import Death, Owner, Phase, Slot, WorkerState
+from litmus.arbiter.timings import Timings
 from litmus.control.messages import BootFailed, Done, Refused, Reply
 from litmus.settings import Settings
 
@@ -29,6 +30,7 @@ class Actor:
         self.state = WorkerState.BOOTING
         self.uptime = 0.0
         self.told: list[Any] = []
+        self.standing_in: set[Slot] = set()
 
     def ready(self) -> None:
         self.state = WorkerState.READY
@@ -36,6 +38,14 @@ class Actor:
 
     def die(self, served: float = 0.0, boot_failed: BootFailed | None = None) -> None:
         self.owner.worker_gone(self, Death("died", False, served, boot_failed))  # type: ignore[arg-type]
+
+    def stand_in(self, slot: Slot, listeners: list[str]) -> None:
+        self.standing_in.add(slot)
+        self.told.append(("stand in", *listeners))
+
+    def stand_down(self, slot: Slot) -> None:
+        self.standing_in.discard(slot)
+        self.told.append(("stand down", slot.index))
 
     def drain(self, timeout: float, *, sweep: bool) -> None:
         self.state = WorkerState.DRAINING
@@ -82,6 +92,9 @@ class PaperListeners:
             raise StartupError("no port for you")
         return Plan()
 
+    def reserved(self, slot: int) -> list[str]:
+        return [f"socket {slot}"]
+
     def removed_by(self, plan: Plan) -> bool:
         return False
 
@@ -119,6 +132,9 @@ class House:
             actor.ready()
         assert self.events == ["proven", "complete"]
         self.listeners.calls.clear()
+        for actor in self.fleet.actors:
+            assert not actor.standing_in
+            actor.told.clear()
         return self
 
     @property
@@ -207,20 +223,20 @@ def test_where_no_socket_can_be_bound_nothing_changes() -> None:
 def test_connections_are_steered_before_the_new_socket_is_there_and_after_the_last_one_is_gone() -> None:
     house = House(2).up()
     Growth(house.crew, 8, house.replies.append).begin(4)
-    assert house.listeners.calls == [("steer", 2), ("grow", 4)]
+    assert house.listeners.calls == [("steer", [0, 1]), ("grow", 4)]
     for actor in house.actors[2:]:
         actor.ready()
     assert house.listeners.calls[2:] == [("release",)]
     house.listeners.calls.clear()
     house.crew.retire(1)
-    assert house.listeners.calls == [("steer", 1)]
+    assert house.listeners.calls == [("steer", [0])]
     assert [actor.told for actor in house.actors] == [[]] * 4
     house.reactor.turn()
     assert house.clock.now == 1001
     assert [actor.told for actor in house.actors] == [[]] + [[("drain", True)]] * 3
     for index in (1, 3):
         house.actors[index].die()
-    assert house.listeners.calls == [("steer", 1), ("shrink", 3), ("steer", 1)]
+    assert house.listeners.calls == [("steer", [0]), ("shrink", 3), ("steer", [0])]
     house.actors[2].die()
     assert house.listeners.calls[3:] == [("shrink", 1), ("release",)]
     assert house.events == ["proven", "complete", "trimmed", "trimmed"]
@@ -238,13 +254,13 @@ def test_a_worker_that_boots_on_a_leaving_slot_sweeps_it_if_anything_is_queued()
     assert house.actors[2].told == [("drain", True)]
 
 
-def test_and_is_stopped_if_nothing_is() -> None:
+def test_and_is_let_go_at_once_if_nothing_is() -> None:
     house = House(2).up()
     house.actors[1].die(served=100)
     house.reactor.turn()
     house.crew.retire(1)
     house.reactor.turn()
-    assert house.actors[2].told == ["stop"]
+    assert house.actors[2].told == [("drain", True)]
 
 
 def test_a_queue_that_nobody_can_be_forked_for_is_given_up(caplog: pytest.LogCaptureFixture) -> None:
@@ -261,11 +277,92 @@ def test_a_queue_that_nobody_can_be_forked_for_is_given_up(caplog: pytest.LogCap
 def test_after_the_shutdown_nobody_is_forked_any_more() -> None:
     house = House(2).up()
     house.actors[0].die()
+    house.actors[1].told.clear()
     house.crew.shut_down(drain=True)
     assert house.actors[1].told == [("drain", True)]
     assert [slot.timer for slot in house.crew.slots] == [None, None]
     house.actors[1].die()
     assert len(house.actors) == 2
+
+
+def test_while_a_slot_has_no_worker_that_is_ready_the_others_stand_in_and_get_what_is_new() -> None:
+    house = House(3)
+    house.crew.start(3)
+    first, second, third = house.actors
+    first.ready()
+    assert first.told == [("stand in", "socket 1"), ("stand in", "socket 2")] or first.told == [
+        ("stand in", "socket 2"),
+        ("stand in", "socket 1"),
+    ]
+    third.ready()
+    assert first.told[2:] == [("stand down", 2)]
+    assert third.told == [("stand in", "socket 1")]
+    second.ready()
+    assert [call for call in house.listeners.calls if call[0] in ("steer", "release")] == [
+        ("steer", [0]),
+        ("steer", [0, 2]),
+        ("release",),
+    ]
+    house.listeners.calls.clear()
+    for actor in house.actors:
+        assert not actor.standing_in
+        actor.told.clear()
+    second.die()
+    assert first.told == third.told == [("stand in", "socket 1")]
+    house.reactor.turn()
+    successor = house.actors[3]
+    successor.die(boot_failed=BootFailed("import", "no shop", ""))
+    house.reactor.turn()
+    assert first.told == third.told == [("stand in", "socket 1")]
+    house.actors[4].ready()
+    assert first.told == third.told == [("stand in", "socket 1"), ("stand down", 1)]
+    assert house.actors[4].told == []
+    assert house.listeners.calls[-1] == ("release",)
+    assert ("steer", [0, 2]) in house.listeners.calls
+
+
+def test_a_reload_fills_a_slot_without_a_worker() -> None:
+    house = House(2).up()
+    house.actors[0].die()
+    Reload(house.crew, 8, house.replies.append).begin(Settings(), 2, 2)
+    for successor in house.actors[2:]:
+        successor.ready()
+    assert house.listeners.calls[-1] == ("release",)
+    assert [successor.told for successor in house.actors[2:]] == [[], []]
+
+
+def test_one_that_was_killed_while_it_booted_counts_as_missing_before_it_is_reaped() -> None:
+    house = House(2).up()
+    Reload(house.crew, 8, house.replies.append).begin(Settings(), 2, 2)
+    late, ready = house.actors[2:]
+    late.state = WorkerState.KILLED
+    ready.ready()
+    assert house.replies == []
+    late.die()
+    [refused] = house.replies
+    assert isinstance(refused, Refused)
+    assert house.crew.generation == 1
+
+
+def test_where_nobody_is_left_nothing_is_steered_away() -> None:
+    house = House(2).up()
+    house.actors[0].die()
+    house.actors[1].die()
+    assert house.listeners.calls == [("steer", [1]), ("release",)]
+
+
+def test_a_successor_that_cannot_be_forked_for_an_unforeseen_reason_ends_the_reload() -> None:
+    house = House(2).up()
+    Reload(house.crew, 1, house.replies.append).begin(Settings(), 2, 2)
+    house.fleet.spawn = None  # type: ignore[assignment, method-assign]
+    house.actors[2].ready()
+    [refused] = house.replies
+    assert isinstance(refused, Refused)
+    assert "unexpected TypeError" in refused.error
+    assert "Traceback" in refused.detail
+    assert house.crew.generation == 1
+    assert [actor.told for actor in house.actors[:2]] == [[], []]
+    assert house.actors[2].told == [("drain", True)]
 
 
 def test_while_slots_join_the_crew_they_do_not_count() -> None:

@@ -1,17 +1,23 @@
 """The listening sockets, on the real kernel; and what is said when they can't be had."""
 
+import errno
+import grp
 import os
 import re
 import socket
+import stat
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from setproctitle import setproctitle
 from support.arbiter import count_descriptors
+from support.marks import needs_root
 from support.processes import in_child
 from support.waiting import wait_until
 
+from litmus import unixsockets
 from litmus.addresses import Address
 from litmus.arbiter import binding
 from litmus.arbiter.binding import Endpoint, Place
@@ -32,7 +38,7 @@ def opened() -> Iterator[Open]:
     made: list[Listeners] = []
 
     def open_(*binds: str, width: int = 2, inherited: Sequence[socket.socket] = ()) -> Listeners:
-        listeners = Listeners([(each, "name") for each in inherited])
+        listeners = Listeners(inherited)
         made.append(listeners)
         listeners.adopt(listeners.plan(settings(binds), {}, width))
         return listeners
@@ -213,7 +219,7 @@ def test_grow_and_shrink(opened: Open, tmp_path: Path) -> None:
 def test_steering_and_the_length_of_the_queue(opened: Open, tmp_path: Path) -> None:
     listeners = opened("127.0.0.1:0", f"unix:{tmp_path}/s", width=3)
     address = ("127.0.0.1", port_of(listeners))
-    listeners.steer(1)
+    listeners.steer([0])
     clients = [socket.create_connection(address) for _ in range(5)]
     assert [listeners.queued(slot) for slot in range(3)] == [5, 0, 0]
     listeners.release()
@@ -234,6 +240,67 @@ class TestUnix:
             client.connect(str(path))
         listeners.close()
         assert not path.exists()
+
+    @pytest.mark.parametrize("umask", [0o077, 0])
+    def test_its_mode_is_the_configured_one_whatever_the_umask(self, tmp_path: Path, umask: int) -> None:
+        paths = [tmp_path / name for name in ("default", "given")]
+        listeners = Listeners()
+        before = os.umask(umask)
+        try:
+            binds = [f"unix:{path}" for path in paths]
+            listen = [ListenSettings(bind=binds[0]), ListenSettings(bind=binds[1], mode=0o620)]
+            listeners.adopt(listeners.plan(listen, {}, 1))
+        finally:
+            os.umask(before)
+        assert [stat.S_IMODE(path.stat().st_mode) for path in paths] == [0o666, 0o620]
+        listeners.close()
+
+    def test_it_does_not_listen_for_those_whom_it_cannot_let_in(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(path: Path, mode: int, gid: int) -> None:
+            with socket.socket(socket.AF_UNIX) as early, pytest.raises(ConnectionRefusedError):
+                early.connect(str(path))
+            raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+        monkeypatch.setattr(unixsockets, "permit", refuse)
+        assert "cannot listen there: Operation not permitted" in refusal([f"unix:{tmp_path}/http.sock"])
+        assert list(tmp_path.iterdir()) == []
+
+    @needs_root
+    def test_a_reload_changes_who_may_connect(self, tmp_path: Path) -> None:
+        path = tmp_path / "http.sock"
+        listeners = Listeners()
+
+        def reload(**options: Any) -> tuple[int, str]:
+            listeners.adopt(listeners.plan([ListenSettings(bind=f"unix:{path}", **options)], {}, 1))
+            status = path.stat()
+            return stat.S_IMODE(status.st_mode), grp.getgrgid(status.st_gid).gr_name
+
+        assert reload(mode=0o660, group="daemon") == (0o660, "daemon")
+        number = path.stat().st_ino
+        assert reload(mode=0o600, group="nogroup") == (0o600, "nogroup")
+        assert reload(mode=0o600) == (0o600, grp.getgrgid(os.getegid()).gr_name)
+        path.chmod(0o640)
+        assert reload(mode=0o600)[0] == 0o640, "what the administrator did has been undone without need"
+        assert path.stat().st_ino == number
+        listeners.close()
+
+    def test_permissions_that_cannot_be_changed_stay_and_the_log_says_so(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        path = tmp_path / "http.sock"
+        bind = f"unix:{path}"
+        listeners = Listeners()
+        listeners.adopt(listeners.plan([ListenSettings(bind=bind)], {}, 1))
+        path.unlink()
+        path.write_text("somebody else's")
+        before = path.stat().st_mode
+        with caplog.at_level("ERROR", "litmus"):
+            listeners.adopt(listeners.plan([ListenSettings(bind=bind, mode=0o600)], {}, 1))
+        assert f"the permissions of {bind} cannot be changed: something that is not a socket is there" in caplog.text
+        assert path.stat().st_mode == before
+        listeners.close()
 
     def test_a_file_that_is_not_ours_any_more_stays(self, opened: Open, tmp_path: Path) -> None:
         path = tmp_path / "http.sock"
@@ -256,7 +323,8 @@ class TestUnix:
             other.bind(str(path))
             other.listen(backlog)
             client.connect(str(path))  # with no backlog, the queue is full now
-            assert "another process listens there" in refusal([f"unix:{path}"])
+            who = f"process {os.getpid()}" if backlog else "another process"
+            assert f"{who} listens there; stop it, or choose another path" in refusal([f"unix:{path}"])
         assert path.exists()
 
     def test_anything_else_is_never_touched(self, tmp_path: Path) -> None:
@@ -372,10 +440,31 @@ class TestChange:
         listeners.adopt(self.plan(listeners, wider))
         assert listeners.current.addresses == [wider]
 
+    def test_an_address_in_other_words_keeps_its_sockets(self, opened: Open) -> None:
+        """New ones would join the old ones' group in the kernel, and be given connections, at once."""
+        listeners = opened("127.0.0.1:0")
+        before = [each.socket for each in listeners.current.of_slot(1)]
+        for words in ("localhost:{}", "LOCALHOST:{}", "127.0.0.1:{}"):
+            plan = self.plan(listeners, words.format(port_of(listeners)))
+            assert [each.socket for each in plan.of_slot(1) if each.socket.family == socket.AF_INET] == before
+            listeners.discard(plan)
+            assert before[0].fileno() != -1
+        listeners.adopt(self.plan(listeners, f"localhost:{port_of(listeners)}"))
+        assert before[0] in [each.socket for each in listeners.current.of_slot(1)]
+
+    def test_an_address_twice_in_other_words_is_refused(self, opened: Open) -> None:
+        listeners = opened("127.0.0.1:0")
+        port = port_of(listeners)
+        before = count_descriptors()
+        said = refusal([f"127.0.0.1:{port}", f"localhost:{port}"], listeners)
+        assert "another [[listen]] has this address" in said
+        assert f'listen.1.bind = "localhost:{port}"' in said
+        assert count_descriptors() == before
+
     def test_the_backlog_may_change(self, opened: Open) -> None:
         listeners = opened("127.0.0.1:0", width=2)
         listeners.adopt(self.plan(listeners, "127.0.0.1:0", backlog=1))
-        listeners.steer(1)
+        listeners.steer([0])
         # A queue of n takes n + 1.
         clients = [socket.create_connection(("127.0.0.1", port_of(listeners))) for _ in range(2)]
         late = socket.socket()

@@ -44,3 +44,27 @@ def test_a_user_who_is_gone_by_now(file: Path) -> None:
     with pytest.raises(LogError, match=r"the log files have no owner: .*no-such-user-here"):
         logfiles.configure(settings(file, "no-such-user-here"))
     assert not file.exists()
+
+
+# -- why the server does not run ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("level", ["debug", "error"])
+def test_a_failure_is_noted_whatever_the_level(file: Path, level: str) -> None:
+    logfiles.note_failure(Settings(log=LogSettings(file=file, level=level)), "it broke\nhere")
+    first, second = file.read_text().splitlines()
+    assert first.endswith("  it broke")
+    assert " critical arbiter[" in first
+    assert second == "    here"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_a_file_that_is_made_for_a_failure_belongs_to_the_workers_user(file: Path) -> None:
+    logfiles.note_failure(settings(file, "nobody"), "it broke")
+    assert file.stat().st_uid == 65534
+
+
+def test_a_failure_that_cannot_be_noted_is_not_another_failure(file: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    logfiles.note_failure(settings(file / "not-there"), "it broke")
+    logfiles.note_failure(Settings(log=LogSettings(access=False)), "it broke")  # standard error has it already
+    assert capfd.readouterr().err == ""

@@ -1,6 +1,7 @@
 """What is said of the dead."""
 
 import os
+import re
 import signal
 import time
 from types import SimpleNamespace
@@ -9,10 +10,11 @@ from typing import Any, cast
 import pytest
 
 from litmus.arbiter import obituary
-from litmus.arbiter.slots import Backoff, Death, Slot, Timings, Worker, WorkerState
+from litmus.arbiter.slots import Death, Slot, Worker, WorkerState
+from litmus.arbiter.timings import Backoff, Timings
 from litmus.control.messages import BootFailed
 from litmus.memory.flight import WireProtocol
-from litmus.memory.scoreboard import IN_FLIGHT, PAGE
+from litmus.memory.scoreboard import ERROR_NS, IN_FLIGHT, PAGE
 from litmus.memory.segment import Segment
 
 
@@ -94,10 +96,11 @@ def test_everything_that_is_known(dead: Dead, caplog: pytest.LogCaptureFixture) 
     dead.seat.flight.begin(started, WireProtocol.HTTP1, b"POST", b"192.0.2.1:5", b'/a"b\n\x1b')
     dead.seat.flight.phase(dead.seat.flight.begin(started + 1, WireProtocol.HTTP1, b"GET", b"x", b"/b"), 2)
     dead.seat.scoreboard.last_error = "boom\nbang"
+    dead.seat.scoreboard.cells[ERROR_NS] -= 7_210_000_000
     obituary.publish(dead.worker, dead.exited(1), "the next one starts in 1 s")
     first, on_board, post, get = caplog.messages[0].splitlines()
     assert first == (
-        r"worker 2[1234] [gen 3] exited with code 1 after 10.0 s; its last error: boom\x0abang; "
+        r"worker 2[1234] [gen 3] exited with code 1 after 10.0 s; its last error: boom\x0abang (7.2 s before the end); "
         "the next one starts in 1 s"
     )
     assert on_board == "on board: 2 requests"
@@ -113,6 +116,29 @@ def test_a_failed_boot_with_its_traceback(dead: Dead, caplog: pytest.LogCaptureF
         "Traceback:",
         "  here",
     ]
+
+
+def test_a_traceback_is_told_in_full_once(dead: Dead, caplog: pytest.LogCaptureFixture) -> None:
+    def fail(traceback: str, generation: int = 3) -> list[str]:
+        dead.worker.generation = generation
+        dead.worker.boot_failed = BootFailed("import", "no database", traceback)
+        obituary.publish(dead.worker, dead.exited(3), "the next one starts in 1 s")
+        return caplog.messages[-1].splitlines()[1:]
+
+    assert fail("Traceback:\n  here") == ["Traceback:", "  here"]
+    for _ in range(2):
+        assert fail("Traceback:\n  here") == []
+        assert re.search(
+            r": it failed to boot: import: no database; the next one starts in 1 s; "
+            r"the traceback is the same as at \d{4}-\d\d-\d\d \d\d:\d\d:\d\d$",
+            caplog.messages[-1],
+        )
+    assert fail("Traceback:\n  there") == ["Traceback:", "  there"]
+    assert fail("Traceback:\n  there", generation=4) == ["Traceback:", "  there"]
+    assert fail("") == []
+    assert "traceback" not in caplog.messages[-1]
+    dead.worker.slot = Slot(1, Backoff(Timings()))
+    assert fail("Traceback:\n  there", generation=4) == ["Traceback:", "  there"]
 
 
 def test_pages_that_make_no_sense(dead: Dead, caplog: pytest.LogCaptureFixture) -> None:

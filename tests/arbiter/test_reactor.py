@@ -185,3 +185,21 @@ def test_a_child_closes_what_was_watched_and_the_parent_keeps_it(
     assert got == [b"still here"]
     reactor.close()
     os.close(pidfd)
+
+
+def test_who_watches_again_with_the_same_callbacks_is_called_as_before(
+    reactor: Reactor, pair: tuple[socket.socket, socket.socket]
+) -> None:
+    class Reader:
+        heard = b""
+
+        def read(self) -> None:
+            self.heard += pair[0].recv(100)
+
+    reader = Reader()
+    for message in (b"one ", b"two ", b"three"):
+        reactor.watch(pair[0], reader.read)  # a bound method is made anew each time, and equal to the one before
+        pair[1].send(message)
+        reactor.call_later(0, lambda: None)
+        reactor.turn()
+    assert reader.heard == b"one two three"

@@ -9,7 +9,8 @@ from support.clock import Clock, JumpingSelector
 
 from litmus.arbiter.pipe import Pipe
 from litmus.arbiter.reactor import Reactor
-from litmus.arbiter.slots import Backoff, Death, Slot, Timings, Worker, WorkerState
+from litmus.arbiter.slots import Death, Slot, Worker, WorkerState
+from litmus.arbiter.timings import Backoff, Timings
 from litmus.control import framing, messages
 from litmus.control.messages import ArbiterMessage, BootFailed, Drain, Drained, Ready, Stop
 
@@ -114,6 +115,29 @@ def test_drain_then_stop_then_kill(stage: Stage, caplog: pytest.LogCaptureFixtur
     assert len(stage.signals) == 1
 
 
+def test_one_that_boots_leaves_soon_when_told_to_drain(stage: Stage) -> None:
+    stage.worker.drain(30, sweep=True)
+    assert stage.told() == [Drain(30, sweep=True)]
+    stage.pass_time(2.5)
+    assert stage.told() == [Stop()]
+    stage.pass_time(100)
+    assert stage.signals == [(4, signal.SIGKILL)]
+
+
+def test_one_that_is_ready_before_it_hears_of_the_drain_has_its_time(stage: Stage) -> None:
+    stage.worker.drain(30, sweep=True)
+    stage.pass_time(1)
+    stage.worker.hear(Ready())
+    assert stage.ready == []
+    assert stage.worker.state is WorkerState.DRAINING
+    stage.worker.hear(Drained(1))
+    stage.told()
+    stage.pass_time(33)
+    assert stage.told() == []
+    stage.pass_time(2)
+    assert stage.told() == [Stop()]
+
+
 def test_a_second_stop_may_shorten_the_grace(stage: Stage) -> None:
     stage.worker.stop(50)
     stage.pass_time(10)
@@ -125,7 +149,7 @@ def test_a_second_stop_may_shorten_the_grace(stage: Stage) -> None:
 def test_ready_that_comes_after_stop_changes_nothing(stage: Stage) -> None:
     stage.worker.stop(1)
     stage.worker.hear(Ready())
-    stage.worker.hear(Drained(["GET /"]))
+    stage.worker.hear(Drained(1))
     assert stage.worker.state is WorkerState.STOPPING
     assert stage.ready == []
 

@@ -64,22 +64,30 @@ def test_without_steering_everybody_gets_some(group: Group) -> None:
 
 
 def test_only_the_first_ones_get_new_connections_in_the_order_they_began_to_listen(group: Group) -> None:
-    group.steering.keep(group.members[0], 2)
+    group.steering.keep(group.members[0], [0, 1])
     first, second, *others = group.count()
     assert min(first, second) > 0
     assert others == [0, 0]
-    group.steering.keep(group.members[0], 1)
+    group.steering.keep(group.members[0], [0])
     assert group.count() == [120, 0, 0, 0]
     group.steering.release(group.members[0])
     assert all(group.count())
     group.steering.release(group.members[0])
 
 
+@pytest.mark.parametrize("kept", [[1], [0, 2], [1, 3], [2, 3], [0, 1, 3], [0, 1, 2, 3]])
+def test_any_of_them_can_be_left_out_and_the_others_share_evenly(group: Group, kept: list[int]) -> None:
+    group.steering.keep(group.members[0], kept)
+    counts = group.count(240)
+    assert [index for index, count in enumerate(counts) if count] == kept
+    assert min(counts[index] for index in kept) > 240 / len(kept) / 3
+
+
 def test_a_newcomer_gets_nothing_until_it_is_let_in(group: Group) -> None:
-    group.steering.keep(group.members[0], 4)
+    group.steering.keep(group.members[0], range(4))
     group.grow(6)
     assert group.count()[4:] == [0, 0]
-    group.steering.keep(group.members[0], 5)
+    group.steering.keep(group.members[0], range(5))
     counts = group.count()
     assert all(counts[:5])
     assert counts[5] == 0
@@ -89,7 +97,7 @@ def test_a_newcomer_gets_nothing_until_it_is_let_in(group: Group) -> None:
 def test_when_the_last_ones_close_in_any_order_the_first_ones_keep_their_index(
     group: Group, order: tuple[int, int]
 ) -> None:
-    group.steering.keep(group.members[0], 2)
+    group.steering.keep(group.members[0], [0, 1])
     for index in order:
         group.members[index].close()
     group.members = group.members[:2]
@@ -100,8 +108,21 @@ def test_when_the_last_ones_close_in_any_order_the_first_ones_keep_their_index(
 
 def test_what_was_queued_before_stays_queued(group: Group) -> None:
     clients = [socket.create_connection(group.endpoint.address[:2]) for _ in range(80)]
-    group.steering.keep(group.members[0], 1)
+    group.steering.keep(group.members[0], [0])
     assert sum(group.accept(member) for member in group.members[1:]) > 0
+    for client in clients:
+        client.close()
+
+
+def test_nobody_new_is_let_in_and_who_was_queued_stays_queued(group: Group) -> None:
+    clients = [socket.create_connection(group.endpoint.address[:2]) for _ in range(40)]
+    for member in group.members:
+        group.steering.turn_away(member)
+    with socket.socket(group.endpoint.family) as late:
+        late.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            late.connect(group.endpoint.address[:2])
+    assert sum(group.accept(member) for member in group.members) == 40
     for client in clients:
         client.close()
 
@@ -121,12 +142,18 @@ class Stubborn:
 def test_a_kernel_that_refuses_is_asked_once_and_told_of_once(caplog: pytest.LogCaptureFixture) -> None:
     steering, listener = Steering(), Stubborn(errno.ENOPROTOOPT)
     for _ in range(3):
-        steering.keep(listener, 1)  # type: ignore[arg-type]
+        steering.keep(listener, [0])  # type: ignore[arg-type]
         steering.release(listener)  # type: ignore[arg-type]
     assert not steering.works
     assert listener.calls == 1
     assert len(caplog.records) == 1
     assert "SO_ATTACH_REUSEPORT_CBPF" in caplog.text
+
+
+def test_a_kernel_that_lets_everybody_in_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "litmus")
+    Steering().turn_away(Stubborn(errno.ENOPROTOOPT))  # type: ignore[arg-type]
+    assert "SO_ATTACH_FILTER" in caplog.text
 
 
 def test_a_program_that_cannot_be_taken_away_is_told_of(caplog: pytest.LogCaptureFixture) -> None:

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 from support.control import FakeArbiter, scripted, serving
+from support.litmusd import command, without
 from typer.testing import CliRunner, Result
 
 import litmus
 from litmus.cli import litmusctl
-from litmus.cli.litmusctl import DENIED, FAILED, NOBODY, USAGE, find_socket
+from litmus.cli.litmusctl import DENIED, FAILED, NOBODY, UNSERVED, USAGE, find_socket
 from litmus.control import messages, place
 from litmus.control.messages import Done, Refused
 from litmus.loading import ConfigError
@@ -58,6 +59,27 @@ def test_status(path: Path) -> None:
 
 def test_status_for_machines(path: Path) -> None:
     assert json.loads(run("-s", path, "status", "--json").stdout) == {"state": "running"}
+
+
+@pytest.mark.parametrize(
+    ("states", "code"),
+    [
+        (["ready"], 0),
+        (["booting", "ready", "draining"], 0),
+        (["booting", "booting"], UNSERVED),
+        (["draining", "stopping", "killed"], UNSERVED),
+        ([], UNSERVED),
+    ],
+)
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_status_tells_scripts_whether_anything_is_served(
+    path: Path, arbiter: FakeArbiter, states: list[str], code: int, options: tuple[str, ...]
+) -> None:
+    arbiter.summary = {"state": "running", "workers": [{"slot": 0, "state": state} for state in states]}
+    result = run("-s", path, "status", *options)
+    assert result.exit_code == code
+    assert "running" in result.stdout
+    assert ("no worker is ready" in result.stderr) == bool(code)
 
 
 def test_stats(path: Path) -> None:
@@ -330,6 +352,7 @@ def test_help_tells_the_exit_codes() -> None:
         "2  the command line",
         "3  nothing listens",
         "4  this user may not",
+        "5  (status) the server runs, and no worker is ready",
     ):
         assert line in result.stdout
 
@@ -337,6 +360,19 @@ def test_help_tells_the_exit_codes() -> None:
 def test_version() -> None:
     result = run("--version")
     assert (result.exit_code, result.stdout) == (0, f"litmusctl {litmus.__version__}\n")
+
+
+def test_a_closed_standard_output_is_no_failure(path: Path) -> None:
+    """The connection to the server must not become the standard output."""
+    result = subprocess.run(
+        without([1], command("litmusctl", "-s", path, "status")),
+        cwd=Path(__file__).parents[2],
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (result.returncode, result.stderr) == (0, "")
 
 
 # Where the server is

@@ -11,10 +11,11 @@ import pytest
 from support.litmusd import APP, Litmusd, clean_environ, command, run
 
 import litmus
-from litmus import build
-from litmus.cli import banner
+from litmus import build, log
+from litmus.arbiter.arbiter import Arbiter
+from litmus.cli import banner, litmusd
 from litmus.cli.terminal import Terminal
-from litmus.settings import Override, load
+from litmus.settings import LogSettings, Override, load
 
 KIND = "compiled" if build.compiled() else "pure"
 ADDRESS = ("--bind", "127.0.0.1:0")
@@ -168,8 +169,14 @@ def test_a_port_in_use(folder: Path) -> None:
 def test_a_second_server_in_the_same_place(start: Start, folder: Path) -> None:
     server = start("shop:app", *ADDRESS, "--workers", 1)
     said = refused(folder, "shop:app", *ADDRESS)
-    assert re.match(r"litmusd: another litmusd answers on \S+; stop it first", said)
+    assert re.match(rf"litmusd: another litmusd answers on \S+, as process {server.process.pid}; stop it first", said)
     assert server.get() == "VERSION 1"
+    # What it says is the way out.
+    assert "(--set arbiter.control=PATH)" in said
+    other = start("shop:app", *ADDRESS, "--workers", 1, "--set", f"arbiter.control={folder}/other.sock")
+    assert other.get() == "VERSION 1"
+    assert other.ctl("-s", "other.sock", "stop").returncode == 0
+    assert server.ctl("status").returncode == 0
 
 
 def test_a_control_socket_that_cannot_be(folder: Path) -> None:
@@ -199,6 +206,74 @@ def test_an_application_that_cannot_be_started(folder: Path, source: str, compla
     (folder / "shop.py").write_text(source)
     said = refused(folder, "shop:app", *ADDRESS, "--workers", 1)
     assert re.search(rf"^litmusd: .*{re.escape(complaint)}", said, re.MULTILINE)
+
+
+# Refusing to serve when nobody reads standard error: the log's file has it, too
+
+
+def logged(folder: Path) -> list[str]:
+    """What is in litmus.log, without times and process ids."""
+    lines = (folder / "litmus.log").read_text().splitlines()
+    return [re.sub(r"^\d{4}-\S+ \S+ (\S+) +(\S+)\[\d+\] ", r"\1 \2:", line) for line in lines]
+
+
+def test_a_wrong_configuration_is_told_to_its_log_as_well(folder: Path) -> None:
+    (folder / "litmus.toml").write_text('[log]\nfile = "litmus.log"\nlevel = "loud"\n[arbiter]\nwrokers = 4\n')
+    said = refused(folder, "-c", "litmus.toml")
+    assert said.splitlines() == [
+        'litmusd: litmus.toml: log.level = "loud": must be "debug" or "info" or "warning" or "error"',
+        "litmusd: litmus.toml: arbiter.wrokers = 4: unknown key; did you mean arbiter.workers?",
+    ]
+    assert logged(folder) == [
+        "critical arbiter: litmusd cannot start: "
+        'litmus.toml: log.level = "loud": must be "debug" or "info" or "warning" or "error"',
+        "    litmus.toml: arbiter.wrokers = 4: unknown key; did you mean arbiter.workers?",
+    ]
+
+
+def test_addresses_and_other_files_that_cannot_be_had_are_told_to_the_log_as_well(folder: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        in_use = refused(folder, "shop:app", "--bind", address, "--set", "log.file=litmus.log")
+    os.mkfifo(folder / "pipe")
+    files = ("--set", "log.file=litmus.log", "--set", "log.access_file=pipe")
+    unread = refused(folder, "shop:app", *ADDRESS, *files)
+    assert f'log.access_file = "{folder}/pipe": cannot be opened for writing' in unread
+    assert logged(folder) == [
+        f"critical arbiter: litmusd cannot start: {said.removeprefix('litmusd: ').rstrip()}"
+        for said in (in_use, unread)
+    ]
+
+
+def test_an_application_that_cannot_be_started_is_told_to_the_log_as_well(folder: Path) -> None:
+    (folder / "shop.py").write_text("import no_such_thing\n")
+    said = refused(folder, "shop:app", *ADDRESS, "-w", 1, "--set", "log.file=litmus.log")
+    lines = logged(folder)
+    [first] = [line for line in lines if line.startswith("critical ")]
+    assert first.startswith("critical arbiter: litmusd cannot start: the application cannot be started: import: ")
+    assert "    Traceback (most recent call last):" in lines
+    # All that was printed below the banner.
+    told = said[said.index("litmusd: the application") :].removeprefix("litmusd: ").splitlines()
+    assert [first.removeprefix("critical arbiter: litmusd cannot start: "), *lines[lines.index(first) + 1 :]] == told
+
+
+def test_what_nobody_foresaw_is_told_to_the_log_as_well(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(Arbiter, "prepare", lambda self: 1 // 0)
+    settings = load(None, environ={}, overrides=[Override("log.file", "litmus.log")])
+    try:
+        with pytest.raises(ZeroDivisionError):
+            litmusd._serve(settings, lambda: settings, Terminal(io.StringIO()))
+    finally:
+        log.configure(LogSettings(access=False), "nobody")  # lets the file go
+    lines = logged(folder)
+    assert lines[0] == "critical arbiter: litmusd failed"
+    assert lines[-1] == "    ZeroDivisionError: integer division or modulo by zero"
+
+
+def test_a_check_leaves_the_log_alone(folder: Path) -> None:
+    refused(folder, "--set", "log.file=litmus.log", "--set", "timeouts.darin=5s", "--check")
+    assert not (folder / "litmus.log").exists()
 
 
 # The command line
@@ -243,19 +318,29 @@ def test_check_says_what_is_set_where_and_loads_the_application(folder: Path) ->
     assert (result.returncode, result.stderr) == (0, "")
     lines = result.stdout.splitlines()
     assert lines[0] == f"configuration  ok  {folder}/litmus.toml"
-    assert {tuple(line.split(maxsplit=2)) for line in lines[2:-1]} == {
+    assert {tuple(line.split(maxsplit=2)) for line in lines[2:-2]} == {
         ("app.target", '"shop:app"', "litmus.toml"),
         ("timeouts.drain", '"5s"', "litmus.toml"),
         ("log.level", '"debug"', "environment LITMUS_LOG__LEVEL"),
         ("arbiter.workers", "3", "--workers"),
     }
-    assert re.fullmatch(r"application    ok  shop:app, loaded in \d+m?s", lines[-1])
+    assert re.fullmatch(r"application    ok  shop:app, loaded in \d+m?s", lines[-2])
+    assert lines[-1] == (
+        "Checked: every option, and that the application loads. "
+        "Not tried: its lifespan, the addresses, the control socket, the log files, the pidfile."
+    )
 
 
-def test_check_does_not_serve(folder: Path) -> None:
+def test_check_tries_nothing_of_what_it_says_it_does_not(folder: Path) -> None:
+    (folder / "shop.py").write_text("def app(scope, receive, send): open('called', 'w')\n")
+    values = ("log.file=litmus.log", "log.access_file=access.log", "arbiter.pidfile=pid", "arbiter.control=ctl.sock")
+    options = [word for value in values for word in ("--set", value)]
+    before = {*folder.iterdir()}
     with socket.create_server(("127.0.0.1", 0)) as other:
-        port = other.getsockname()[1]
-        assert run("litmusd", "shop:app", "--bind", f"127.0.0.1:{port}", "--check", cwd=folder).returncode == 0
+        bind = f"127.0.0.1:{other.getsockname()[1]}"
+        result = run("litmusd", "shop:app", "--bind", bind, "--bind", "unix:shop.sock", *options, "--check", cwd=folder)
+    assert result.returncode == 0, result.stderr
+    assert {*folder.iterdir()} == before
 
 
 def test_check_refuses_a_bad_configuration(folder: Path) -> None:
@@ -270,6 +355,11 @@ def test_check_refuses_a_bad_configuration(folder: Path) -> None:
         ("import os; os.kill(os.getpid(), 11)", "the process was killed by SIGSEGV while it was loaded"),
         ("import os; os._exit(7)", "the process exited with code 7 while it was loaded"),
         ("raise RuntimeError('\\x1b[2J')", "RuntimeError: \\x1b[2J"),
+        (
+            "def app(environ, start_response): ...",
+            "this version serves ASGI only: wrap the application with an adapter such as a2wsgi"
+            ' (app = a2wsgi.WSGIMiddleware(app)), or set app.interface = "asgi" if it is one after all',
+        ),
     ],
 )
 def test_check_says_what_is_wrong_with_the_application(folder: Path, source: str, complaint: str) -> None:
@@ -277,8 +367,17 @@ def test_check_says_what_is_wrong_with_the_application(folder: Path, source: str
     result = run("litmusd", "shop:app", "--check", cwd=folder)
     assert result.returncode == 1
     assert "application    bad  shop:app\n" in result.stdout
+    assert "Checked" not in result.stdout
     assert result.stderr.startswith("litmusd: ")
     assert complaint in result.stderr
+
+
+def test_wsgi_that_was_asked_for_is_refused_with_what_to_do_instead(folder: Path) -> None:
+    said = refused(folder, "shop:app", "--set", "app.interface=wsgi", "--check")
+    assert said == (
+        "litmusd: app.target = 'shop:app': app.interface is wsgi, and this version serves ASGI only: wrap the "
+        "application with an adapter such as a2wsgi (app = a2wsgi.WSGIMiddleware(app)); leave app.interface out\n"
+    )
 
 
 def test_check_shows_the_part_of_the_traceback_that_matters(folder: Path) -> None:

@@ -2,6 +2,8 @@ import io
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from litmus.cli import reports
 from litmus.cli.terminal import Terminal
 
@@ -34,7 +36,7 @@ def worker(slot: int, **changes: Any) -> dict[str, Any]:
     }
 
 
-STATS = {
+STATS: dict[str, Any] = {
     "arbiter": {"pid": 4711, "uptime_s": 11_520.4, "version": "0.1.0", "generation": 2, "compiled": True},
     "workers": [worker(0), worker(1, state="draining", tick_age_ms=None, slab=[slab(1024, 0, failed=7)])],
     "totals": {
@@ -74,6 +76,14 @@ def test_a_server_without_workers_or_of_another_version_is_shown_as_far_as_it_go
         "SLOT  PID  GEN  STATE  UP  TICK  CONNECTIONS  REQUESTS  IN FLIGHT  MEMORY  CPU",
     ]
     assert printed(reports.print_stats, {"workers": [{}]})[-1].split() == ["-"] * 11
+
+
+@pytest.mark.parametrize(("lost", "shown"), [(1, "1 line lost"), (1200, "1200 lines lost")])
+def test_lost_lines_of_the_log_are_shown_when_there_are_any(lost: int, shown: str) -> None:
+    totals = {**STATS["totals"], "log_lines_lost": lost}
+    before, now = printed(reports.print_stats, STATS), printed(reports.print_stats, {**STATS, "totals": totals})
+    assert now == [*before[:4], f"  log          {shown}", *before[4:]]
+    assert printed(reports.print_stats, {**STATS, "totals": {**totals, "log_lines_lost": 0}}) == before
 
 
 def test_a_rate_is_shown_when_it_is_known() -> None:

@@ -25,7 +25,7 @@ FAMILIES: list[tuple[Callable[[bytes], object], list[object]]] = [
     (messages.decode_arbiter_message, [Drain(30.0, sweep=True), Drain(0.5, sweep=False), Stop(), ReopenLogs()]),
     (
         messages.decode_worker_message,
-        [Ready(), BootFailed("import", "No module named 'shop'", "Traceback …\n"), Drained([]), Drained(["GET /slow"])],
+        [Ready(), BootFailed("import", "No module named 'shop'", "Traceback …\n"), Drained(0), Drained(3)],
     ),
     (messages.decode_request, [Status(), Stats(), Reload(), Scale(4), StopServer()]),
     (messages.decode_reply, [Done({"workers": 4}), Done({}), Refused("busy"), Refused("bad", "line 1\nline 2")]),

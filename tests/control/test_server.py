@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from support.control import FakeArbiter, FakeReactor, Peer
 
-from litmus.control import endpoint, framing, messages
-from litmus.control.endpoint import Credentials
+from litmus.control import framing, messages
 from litmus.control.messages import Done, Refused, Reload, Scale, Stats, Status, StopServer
 from litmus.control.server import ControlServer
+from litmus.unixsockets import Credentials, peer_credentials
 
 
 class Stage:
@@ -28,7 +28,7 @@ class Stage:
         self.peers: list[Peer] = []
         self.server = self.serve()
 
-    def serve(self, credentials: Callable[[socket.socket], Credentials] = endpoint.peer_credentials) -> ControlServer:
+    def serve(self, credentials: Callable[[socket.socket], Credentials] = peer_credentials) -> ControlServer:
         return ControlServer(
             self.path, self.arbiter, self.reactor, logging.getLogger("litmus"), client_limit=3, credentials=credentials
         )

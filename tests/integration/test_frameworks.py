@@ -31,6 +31,7 @@ def shop(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         with shop.http:
             yield shop
         assert server.stop() == 0, server.errors
+        assert server.errors.count("\nclosing") == server.errors.count("\nopening")
     finally:
         server.close()
 
@@ -120,8 +121,10 @@ def test_lifespan_state(shop: Shop) -> None:
 
 @pytest.mark.parametrize("shop", ["starlette", "fastapi"], indirect=True)
 def test_background_task(shop: Shop) -> None:
-    response = shop.http.post("/background/sweep")
-    assert response.status_code == 202
+    with shop.server.http() as http:  # one connection, and so one worker
+        assert http.post("/background/sweep").status_code == 202
+        assert "done /background/sweep" not in shop.server.errors
+        assert http.post("/release").status_code == 200
     shop.server.wait_for_line("done /background/sweep")
 
 
@@ -162,7 +165,7 @@ def test_answers_without_a_body(shop: Shop) -> None:
 def test_redirect_with_a_body(shop: Shop) -> None:
     response = shop.http.post("/old", content=os.urandom(MIB))
     assert (response.status_code, response.headers["location"]) == (307, "/hello/moved")
-    assert shop.http.get("/old", follow_redirects=True).status_code in (200, 405)
+    assert shop.http.get("/hello/x").status_code == 200  # whatever has become of the body
 
 
 def test_two_cookies(shop: Shop) -> None:

@@ -2,15 +2,20 @@
 
 import hashlib
 import os
+import pwd
 import shutil
 import signal
 import socket
 import subprocess
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 from support.deployment import Deployment, Serve
+from support.marks import needs_root
+from support.processes import in_child
 
 needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 
@@ -79,6 +84,45 @@ def test_a_unix_socket_through_reloads_and_deaths(serve: Serve) -> None:
             os.kill(pid, signal.SIGKILL)
         with over(unix) as other:
             assert int(other.get("/work").text.split()[0]) not in before
+
+
+@needs_root
+@pytest.mark.parametrize(
+    ("options", "admitted"),
+    [({}, True), ({"MODE": "0660"}, False), ({"MODE": "0660", "GROUP": "daemon"}, True)],
+    ids=["by default", "not in the group", "in the group"],
+)
+def test_a_proxy_that_is_another_user(serve: Serve, open_folder: Path, options: dict[str, str], admitted: bool) -> None:
+    """Whatever the umask, and whoever the workers are."""
+    unix = open_folder / "shop.sock"
+    environ = {f"LITMUS_LISTEN__0__{name}": value for name, value in options.items()}
+    umask = os.umask(0o077)
+    try:
+        serve(workers=1, binds=[f"unix:{unix}"], environ=environ)
+    finally:
+        os.umask(umask)
+
+    def connect_as_the_proxy() -> None:
+        daemon = pwd.getpwnam("daemon")
+        os.setgroups([])
+        os.setgid(daemon.pw_gid)
+        os.setuid(daemon.pw_uid)
+        with over(unix) as http:
+            if admitted:
+                assert http.get("/work").status_code == 200
+            else:
+                with pytest.raises(httpx.ConnectError, match="Permission denied"):
+                    http.get("/work")
+
+    in_child(connect_as_the_proxy)
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """One that every user may look into; the folders above tmp_path are for this one alone."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
 
 
 def test_a_reload_adds_and_removes_addresses(serve: Serve) -> None:

@@ -2,17 +2,20 @@
 
 import hashlib
 import select
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from support.deployment import Deployment, Serve
 from support.http import Client
-from support.waiting import wait_until
+from support.waiting import wait_until, wait_until_steady
 
 MIB = 1 << 20
 BOUND = 64 * MIB
 """How much memory arbiter and workers may take in addition, whatever clients send and don't read."""
+
+QUIET = 1.0
+"""So many seconds without room for more mean that the other side has stopped reading: there is no event for that."""
 
 BLOCK = bytes(range(256)) * (MIB // 256)
 
@@ -47,23 +50,11 @@ def pour(client: Client, limit: int, memory: Memory) -> int:
                 sent += client.socket.send(BLOCK[: limit - sent])
             except BlockingIOError:
                 memory.look()
-                if not select.select([], [client.socket], [], 1.0)[1]:
+                if not select.select([], [client.socket], [], QUIET)[1]:
                     break
     finally:
         client.socket.settimeout(60)
     return sent
-
-
-def wait_until_steady(look: Callable[[], int]) -> int:
-    """Wait until a number stays as it is."""
-    seen: list[int] = []
-
-    def steady() -> bool:
-        seen.append(look())
-        return len(seen) > 10 and len(set(seen[-10:])) == 1
-
-    wait_until(steady, lambda: f"a number that stays: {seen[-10:]}")
-    return seen[-1]
 
 
 # Uploads

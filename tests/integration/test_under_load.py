@@ -9,25 +9,17 @@ import pytest
 from support.deployment import Serve, kill
 from support.http import Client
 from support.load import load
+from support.plain import hold, let_go, pid_in
 from support.waiting import wait_until
 
 RELOADS = 10
 
 
-def hold(client: Client, path: str) -> int:
-    """Begin a request that goes on until :func:`let_go`. Returns the pid of the worker that has it."""
-    client.send(f"POST /held/{path} HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n1".encode())
-    status, _ = client.head()
-    assert status == 200
-    size = int(client.until(b"\r\n"), 16)
-    return int(client.exactly(size + 2))
-
-
-def let_go(client: Client) -> bool:
-    """Send the rest of a held request. Returns whether its response was completed."""
+def completes(client: Client) -> bool:
+    """Send the rest of a request for ``/held``. Returns whether its response was completed."""
     try:
-        client.send(b"2")
-        return client.until(b"0\r\n\r\n") == b"4\r\ndone\r\n0\r\n\r\n"
+        let_go(client)
+        return client.chunks() == b"done"
     except (OSError, AssertionError):
         return False
 
@@ -41,26 +33,26 @@ def test_a_dying_worker_takes_only_its_own_requests_with_it(serve: Serve) -> Non
     with load(server.address) as seen:
         wait_until(lambda: len(seen.workers) == 2, "answers from both workers")
         for number in range(8):
-            client = server.connect()
-            held[f"{number}?with=query"] = hold(client, f"{number}?with=query"), client
-        victim = held["0?with=query"][0]
+            client, path = server.connect(), f"/held/{number}?with=query"
+            held[path] = hold(client, path), client
+        victim = held["/held/0?with=query"][0]
         before = seen.served
         os.kill(victim, signal.SIGKILL)
         seen.wait_for_more(200)
-        fates = {name: (pid, let_go(client)) for name, (pid, client) in held.items()}
+        fates = {path: (pid, completes(client)) for path, (pid, client) in held.items()}
         server.wait_for_line(r"worker \d\[\d+\] \[gen 1\] is ready")
         seen.wait_for_more(200)
     assert before > 0
-    for name, (pid, completed) in fates.items():
-        assert completed == (pid != victim), name
+    for path, (pid, completed) in fates.items():
+        assert completed == (pid != victim), path
     # In the log, all that it had on board, and nothing else.
     told = server.wait_for_line(
         rf"worker \d\[{victim}\] \[gen 1\] was killed by SIGKILL.*\n +on board: (\d+) requests?\n((?: {{4}}\w+ /.*\n)*)"
     )
     lines = told[2].splitlines()
     assert len(lines) == int(told[1])
-    for name, (pid, _) in fates.items():
-        assert any(f"POST /held/{name} from 127.0.0.1:" in line for line in lines) == (pid == victim), told[0]
+    for path, (pid, _) in fates.items():
+        assert any(f"POST {path} from 127.0.0.1:" in line for line in lines) == (pid == victim), told[0]
     # Of the steady clients, only those are hit that were connected with it; at most once each.
     assert len(seen.failures) <= 7
     for failure in seen.failures:
@@ -74,8 +66,8 @@ def test_connections_that_are_queued_wait_for_the_successor(serve: Serve) -> Non
     [victim] = server.workers()
     address = server.address
     with server.connect(address) as stuck:
-        stuck.send(b"GET /sleep/deep HTTP/1.1\r\nHost: a\r\n\r\n")
-        stuck.head()
+        assert hold(stuck, "/sleep/deep") == victim
+        let_go(stuck)
         wait_until(lambda: server.worker_stats(victim)["tick_age_ms"] > 300, "the worker to be stuck")
         queued = [server.connect(address) for _ in range(30)]
         for client in queued[:20]:
@@ -83,14 +75,12 @@ def test_connections_that_are_queued_wait_for_the_successor(serve: Serve) -> Non
         os.kill(victim, signal.SIGKILL)
         for client in queued[20:]:
             client.send(b"GET /work HTTP/1.1\r\nHost: a\r\n\r\n")
-        answers = {int(client.response().body.split()[0]) for client in queued}
-        assert stuck.until(b"\r\n")  # the chunk with the pid, and then nothing
-        with pytest.raises((ConnectionError, AssertionError)):
-            stuck.until(b"0\r\n\r\n")
+        answers = {pid_in(client.response()) for client in queued}
+        assert stuck.ends()
     assert answers == set(server.workers())
     assert victim not in answers
     server.wait_for_line(rf"worker 0\[{victim}\].* was killed by SIGKILL")
-    server.wait_for_line(r"on board: 1 request\n +GET /sleep/deep from 127\.0\.0\.1:\d+, for \d+\.\d s")
+    server.wait_for_line(r"on board: 1 request\n +POST /sleep/deep from 127\.0\.0\.1:\d+, for \d+\.\d s")
 
 
 # Reloads
@@ -143,15 +133,15 @@ def test_a_request_outlives_the_reload_that_comes_in_its_middle(serve: Serve) ->
     server = serve(workers=1)
     with server.connect() as client, server.connect() as idle:
         idle.get("/work")
-        old = hold(client, "long")
+        old = hold(client, "/held/long")
         assert server.reload() == 2
         [new] = server.workers()
         assert old != new
         assert idle.ends()
         with server.connect() as other:
-            assert int(other.get("/work").body.split()[0]) == new
+            assert pid_in(other.get("/work")) == new
         assert [row["state"] for row in server.status()["workers"] if row["pid"] == old] == ["draining"]
-        assert let_go(client)
+        assert completes(client)
         assert client.ends()
     assert server.wait_until_settled(1) == [new]
     server.wait_for_line(rf"worker 0\[{old}\] \[gen 1\] has left")
@@ -201,12 +191,12 @@ def test_what_is_in_flight_at_the_end_is_completed(serve: Serve, number: signal.
     held = [server.connect(address) for _ in range(6)]
     with load(address) as seen:
         for index, client in enumerate(held):
-            hold(client, str(index))
+            hold(client, f"/held/{index}")
         before = seen.served
         server.signal(number)
         wait_until(lambda: any(failure.turned_away for failure in seen.failures), "new connections to be turned away")
         assert server.process.poll() is None
-        assert all(let_go(client) for client in held)
+        assert all(completes(client) for client in held)
         assert server.process.wait(30) == 0
     for client in held:
         assert client.ends()
@@ -231,7 +221,7 @@ def test_newcomers_at_the_end_are_answered_or_turned_away(serve: Serve) -> None:
 def test_a_second_signal_does_not_wait(serve: Serve) -> None:
     server = serve(workers=1, timeouts={"drain": "10m"})
     with server.connect() as client:
-        hold(client, "long")
+        hold(client, "/held/long")
         server.signal(signal.SIGTERM)
         server.wait_for_line("stopping: 1 worker to drain")
         server.signal(signal.SIGTERM)
@@ -242,7 +232,7 @@ def test_a_second_signal_does_not_wait(serve: Serve) -> None:
 def test_sigquit_does_not_wait(serve: Serve) -> None:
     server = serve(workers=1, timeouts={"drain": "10m"})
     with server.connect() as client:
-        hold(client, "long")
+        hold(client, "/held/long")
         assert server.stop(signal.SIGQUIT) == 0
         assert client.ends()
 
@@ -254,7 +244,8 @@ def test_workers_do_not_outlive_an_arbiter_that_is_killed(serve: Serve, stuck: b
     workers = [psutil.Process(pid) for pid in clients]
     if stuck:
         for pid, client in clients.items():
-            client.send(f"GET /sleep/{pid} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+            assert hold(client, f"/sleep/{pid}") == pid
+            let_go(client)
         wait_until(
             lambda: all(row["tick_age_ms"] > 300 for row in server.stats()["workers"]), "all workers to be blocked"
         )

@@ -146,8 +146,9 @@ def test_what_looks_like_wsgi_can_be_insisted_on(loading: Load) -> None:
     assert callable(loading("def app(a, b): ...\n", app__interface="asgi"))
 
 
+@pytest.mark.usefixtures("loading")
 @pytest.mark.parametrize("gone", ["missing", "file"])
-def test_a_folder_that_is_gone(loading: Load, tmp_path: Path, gone: str) -> None:
+def test_a_folder_that_is_gone(tmp_path: Path, gone: str) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
     settings = make_settings(app__target="loaded:app", app__chdir=folder)

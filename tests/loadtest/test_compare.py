@@ -10,10 +10,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from loadtest import compare, machine, report, servers, wrk
+from loadtest import compare, machine, processes, report, servers, wrk
 from loadtest.apps import BODY
+from loadtest.compare import Sample
 from loadtest.errors import MeasurementError
-from loadtest.report import Figure, Result, Sample
+from loadtest.report import COST, RATE, Figure, Result
 from loadtest.servers import Server
 
 WRK = """\
@@ -31,7 +32,13 @@ BAD_STATUS = "  Non-2xx or 3xx responses: 17\n"
 
 
 def sample(microseconds: float, per_second: float = 1000.0, load_busy: float = 0.5, disturbance: float = 0.0) -> Sample:
-    return Sample(100_000, per_second, microseconds / 10, load_busy, disturbance)
+    return Sample(
+        requests=100_000,
+        processor_seconds=microseconds / 10,
+        disturbance=disturbance,
+        per_second=per_second,
+        load_busy=load_busy,
+    )
 
 
 # The load generator
@@ -74,7 +81,11 @@ def test_the_load_generator_s_own_share() -> None:
 
 
 def test_processor_time_per_request() -> None:
-    assert Sample(50_000, 25_000.0, 1.5, 0.5, 0.0).microseconds == pytest.approx(30.0)
+    assert report.Sample(requests=50_000, processor_seconds=1.5, disturbance=0.0).microseconds == pytest.approx(30.0)
+
+
+def test_a_round_in_words() -> None:
+    assert str(sample(12.34, per_second=80_123.4)) == "  12.3 µs/request     80,123 requests/s"
 
 
 def test_median_and_range_over_the_rounds() -> None:
@@ -82,17 +93,20 @@ def test_median_and_range_over_the_rounds() -> None:
     assert Figure.of([10.0, 20.0]).median == 15.0
 
 
-def test_the_worst_round_speaks_for_the_load_generator_and_for_the_machine() -> None:
-    result = Result.of("litmus", "1", [sample(10, load_busy=0.9), sample(12, load_busy=0.5, disturbance=0.2)])
-    assert (result.load_busy, result.disturbance) == (0.9, 0.2)
-    assert result.microseconds.median == pytest.approx(11)
+def test_the_worst_round_speaks_for_the_machine() -> None:
+    result = compare.result("litmus", "1", [sample(10), sample(12, disturbance=0.2)])
+    assert result.disturbance == 0.2
+    assert result.figure(COST).median == pytest.approx(11)
 
 
 RESULTS = [
     Result(
-        "litmus", "0.1.0 (pure, uvloop 1)", Figure(12.04, 11.5, 13.0), Figure(80000.0, 79000.0, 81000.0), 0.97, 0.01
+        "litmus",
+        "0.1.0 (pure, uvloop 1)",
+        {COST: [11.5, 12.04, 13.0], RATE: [81000.0, 79000.0, 80000.0]},
+        disturbance=0.01,
     ),
-    Result("uvicorn", "0.54.0", Figure(30.1, 29.0, 33.25), Figure(32000.0, 30000.4, 33000.0), 0.60, 0.0),
+    Result("uvicorn", "0.54.0", {COST: [30.1, 29.0, 33.25], RATE: [32000.0, 30000.4, 33000.0]}, disturbance=0.0),
 ]
 
 
@@ -102,23 +116,27 @@ def test_the_table() -> None:
         "litmus 0.1.0 (pure, uvloop 1)        12.0  11.5-13.0   0.40      80,000  79,000-81,000   2.50",
         "uvicorn 0.54.0                       30.1  29.0-33.2   1.00      32,000  30,000-33,000   1.00",
     ]
+    assert report.remarks(RESULTS) == []
 
 
 def test_it_is_said_when_the_load_generator_was_the_bottleneck() -> None:
-    (remark,) = report.remarks(RESULTS)
+    (remark,) = compare.bottlenecks({"litmus": [sample(12, load_busy=0.97), sample(12)], "uvicorn": [sample(30)]})
     assert remark.startswith("litmus: the load generator was the bottleneck (97% of its processor)")
 
 
 def test_it_is_said_when_the_machine_was_not_idle() -> None:
-    result = Result.of("litmus", "1", [sample(10), sample(10, disturbance=0.31)])
+    result = compare.result("litmus", "1", [sample(10), sample(10, disturbance=0.31)])
     (remark,) = report.remarks([result])
     assert "others took up to 31% of a processor" in remark
 
 
 def test_the_results_for_machines() -> None:
-    samples = {"litmus": [sample(12.0), sample(14.0)], "uvicorn": [sample(26.0, 500.0), sample(26.0, 500.0)]}
-    results = [Result.of(name, "1", rounds) for name, rounds in samples.items()]
-    litmus, uvicorn = json.loads(json.dumps(report.as_json(results, "uvicorn", samples)))
+    samples = {
+        "litmus": [sample(12.0), sample(14.0, load_busy=0.75)],
+        "uvicorn": [sample(26.0, 500.0), sample(26.0, 500.0)],
+    }
+    results = [compare.result(name, "1", rounds) for name, rounds in samples.items()]
+    litmus, uvicorn = json.loads(json.dumps(compare.as_json(results, samples)))
     assert litmus["name"] == "litmus"
     assert litmus["microseconds_per_request"] == {
         "median": 13.0,
@@ -128,6 +146,7 @@ def test_the_results_for_machines() -> None:
         "rounds": [12.0, 14.0],
     }
     assert litmus["requests_per_second"]["ratio"] == 2.0
+    assert (litmus["load_generator_busy"], litmus["disturbance"]) == (0.75, 0.0)
     assert uvicorn["microseconds_per_request"]["ratio"] == 1.0
 
 
@@ -280,7 +299,7 @@ def test_options_of_the_caller_do_not_reach_the_servers(monkeypatch: pytest.Monk
     for name in ("LITMUS_LOG__LEVEL", "UVICORN_WORKERS", "WEB_CONCURRENCY", "GRANIAN_WORKERS", "NOTIFY_SOCKET"):
         monkeypatch.setenv(name, "1")
     monkeypatch.setenv("LITMUS_PURE", "1")
-    environment = servers.environment()
+    environment = processes.environment()
     assert [name for name in environment if name.startswith(("LITMUS", "UVICORN", "WEB", "GRANIAN", "NOTIFY"))] == [
         "LITMUS_PURE"
     ]

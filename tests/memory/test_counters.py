@@ -1,6 +1,7 @@
 """What a worker counts lands on its scoreboard at once."""
 
 import pytest
+from support.memory import make_board
 
 from litmus.memory import scoreboard as sb
 from litmus.memory.counters import Counters
@@ -9,7 +10,7 @@ from litmus.memory.scoreboard import Scoreboard
 
 @pytest.fixture
 def board() -> Scoreboard:
-    return Scoreboard(memoryview(bytearray(sb.PAGE)))
+    return make_board()
 
 
 def test_levels_and_totals(board: Scoreboard) -> None:
@@ -38,8 +39,3 @@ def test_bytes(board: Scoreboard) -> None:
 def test_responses_by_class(board: Scoreboard, status: int, cell: int) -> None:
     Counters(board).responded(status)
     assert [board.cells[sb.RESPONSES_1XX + i] for i in range(5)] == [int(i == cell) for i in range(5)]
-
-
-def test_flight_overflow(board: Scoreboard) -> None:
-    Counters(board).flight_overflow()
-    assert board.cells[sb.FLIGHT_OVERFLOW] == 1

@@ -1,15 +1,7 @@
 """Leases: the cursor over a buffer."""
 
 import pytest
-
-from litmus.memory.lease import Lease
-
-
-def make_lease(size: int = 8, content: bytes = b"") -> Lease:
-    lease = Lease(memoryview(bytearray(size)), 0)
-    lease.view[: len(content)] = content
-    lease.end = len(content)
-    return lease
+from support.memory import make_lease
 
 
 def test_a_new_lease_is_empty_and_all_room() -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from collections.abc import Mapping
 
 import pytest
 from support.processes import in_child
@@ -15,11 +16,33 @@ from litmus.memory.segment import Segment
 
 
 def occupy(segment: Segment, seat: int, slot: int, generation: int = 1, pid: int | None = None) -> None:
+    """Let a worker sit down in ``seat``, as if it had started three seconds ago; it is this process unless ``pid``."""
     board = segment.seat(seat).scoreboard
     board.pid = os.getpid() if pid is None else pid
     board.slot, board.generation = slot, generation
     board.state = State.READY
     board.started_ns = time.monotonic_ns() - 3_000_000_000
+
+
+def one_worker(slot: int = 0, generation: int = 1, pid: int | None = None) -> Segment:
+    """A segment with a single seat, which is taken."""
+    segment = Segment(seats=1)
+    occupy(segment, 0, slot, generation, pid)
+    return segment
+
+
+def totals(
+    requests: int = 0, connections: int = 0, responses: Mapping[str, int] = {}, bytes_in: int = 0, bytes_out: int = 0
+) -> dict[str, object]:
+    """What is reported of all workers together; there are no other responses than those given."""
+    return {
+        "requests": requests,
+        "connections": connections,
+        "responses_by_class": {"1xx": 0, "2xx": 0, "3xx": 0, "4xx": 0, "5xx": 0, **responses},
+        "bytes_in": bytes_in,
+        "bytes_out": bytes_out,
+        "log_lines_lost": 0,
+    }
 
 
 def test_an_idle_server() -> None:
@@ -35,18 +58,11 @@ def test_an_idle_server() -> None:
         "compiled": False,
     }
     assert result["workers"] == []
-    assert result["totals"] == {
-        "requests": 0,
-        "connections": 0,
-        "responses_by_class": {"1xx": 0, "2xx": 0, "3xx": 0, "4xx": 0, "5xx": 0},
-        "bytes_in": 0,
-        "bytes_out": 0,
-    }
+    assert result["totals"] == totals()
 
 
 def test_a_worker() -> None:
-    segment = Segment(seats=1)
-    occupy(segment, 0, slot=2, generation=4)
+    segment = one_worker(slot=2, generation=4)
     board = segment.seat(0).scoreboard
     board.connections, board.requests_total, board.in_flight = 5, 6, 7
     board.tick_ns = time.monotonic_ns() - 250_000_000
@@ -67,28 +83,24 @@ def test_a_worker() -> None:
 
 @pytest.mark.parametrize("state", [state for state in State if state != State.EMPTY])
 def test_every_state_has_a_name(state: State) -> None:
-    segment = Segment(seats=1)
-    occupy(segment, 0, slot=0)
+    segment = one_worker()
     segment.seat(0).scoreboard.state = state
     assert report(segment)["workers"][0]["state"] == state.name.lower()
 
 
 def test_a_worker_that_has_not_ticked_yet() -> None:
-    segment = Segment(seats=1)
-    occupy(segment, 0, slot=0)
+    segment = one_worker()
     assert report(segment)["workers"][0]["tick_age_ms"] is None
 
 
 def test_a_worker_that_is_gone_has_no_memory_and_no_processor_time() -> None:
-    segment = Segment(seats=1)
-    occupy(segment, 0, slot=0, pid=in_child(lambda: None))
+    segment = one_worker(pid=in_child(lambda: None))
     (worker,) = report(segment)["workers"]
     assert (worker["rss_bytes"], worker["cpu_s"]) == (0, 0.0)
 
 
 def test_a_worker_that_has_not_entered_its_pid_yet() -> None:
-    segment = Segment(seats=1)
-    occupy(segment, 0, slot=0, pid=0)
+    segment = one_worker(pid=0)
     assert report(segment)["workers"][0]["rss_bytes"] == 0
 
 
@@ -114,18 +126,11 @@ def test_totals_count_the_workers_that_are_gone() -> None:
     after = report(segment)
     assert len(after["workers"]) == 1
     assert after["totals"] == before
-    assert before == {
-        "requests": 20,
-        "connections": 6,
-        "responses_by_class": {"1xx": 0, "2xx": 16, "3xx": 0, "4xx": 0, "5xx": 4},
-        "bytes_in": 200,
-        "bytes_out": 2000,
-    }
+    assert before == totals(requests=20, connections=6, responses={"2xx": 16, "5xx": 4}, bytes_in=200, bytes_out=2000)
 
 
 def test_it_is_ready_for_json() -> None:
-    segment = Segment(seats=1)
-    occupy(segment, 0, slot=0)
+    segment = one_worker()
     assert list(json.loads(json.dumps(report(segment)))) == ["arbiter", "workers", "totals"]
 
 

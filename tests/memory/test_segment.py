@@ -1,5 +1,6 @@
 """The shared segment: seats, arenas, the header."""
 
+import psutil
 import pytest
 from support.processes import in_child
 
@@ -138,3 +139,20 @@ def test_memory_is_claimed_only_when_it_is_touched() -> None:
     segment = Segment()
     arenas = [segment.arena(index, 64 << 30) for index in range(4)]
     assert all(len(arena) == 64 << 30 for arena in arenas)
+
+
+def test_the_arena_of_one_who_left_is_blank_and_takes_no_memory() -> None:
+    size = 8 << 20
+    segment = Segment(seats=2)
+    for seat in (0, 1):
+        segment.arena(seat, size)[:] = b"x" * size
+    held = shared_memory()
+    segment.retire(0)
+    assert shared_memory() < held - size * 0.9  # the kernel counts in batches
+    assert bytes(segment.arena(0, size)[:10]) == bytes(10)
+    assert bytes(segment.arena(1, size)[:10]) == b"x" * 10
+
+
+def shared_memory() -> int:
+    """Resident bytes of this process that it may share with others."""
+    return int(psutil.Process().memory_info().shared)

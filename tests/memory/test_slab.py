@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.slabs import make_slab
+from support.memory import make_slab
 
 from litmus.memory.lease import Lease, LeaseError
 from litmus.memory.scoreboard import CLASSES

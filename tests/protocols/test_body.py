@@ -6,7 +6,7 @@ from itertools import combinations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.wire import splits
+from support.wire import bytewise, splits
 
 from litmus.memory.lease import Lease
 from litmus.protocols.body import LINE_LIMIT, TRAILER_LIMIT, ChunkedDecoder, LengthDecoder
@@ -30,10 +30,6 @@ def decode(decoder: Decoder, pieces: Sequence[bytes]) -> tuple[bytes, bytes]:
             if not data:
                 break
     return content, bytes(lease.unread())
-
-
-def bytewise(data: bytes) -> list[bytes]:
-    return [data[i : i + 1] for i in range(len(data))]
 
 
 def chunked(parts: Sequence[bytes], extension: bytes = b"", trailers: bytes = b"") -> bytes:

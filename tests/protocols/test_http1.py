@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from support.wire import DATE, Call, Wire, echo, ignore, ok
 
+from litmus.memory.lease import Lease
 from litmus.protocols.errors import ResponseError
 from litmus.protocols.http1 import DISCARD_LIMIT, HEAD_LIMIT, State
 from litmus.protocols.machine import Deadline
@@ -118,6 +120,53 @@ def test_pipelined_requests_are_answered_in_order() -> None:
     assert statuses(wire.out) == [200] * 5
 
 
+class CountingView:
+    """A lease's memory that counts the bytes which are copied out of it."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.copied = 0
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, part: slice) -> "CountingPart":
+        return CountingPart(self, self.data[part])
+
+
+class CountingPart:
+    def __init__(self, view: CountingView, data: bytes) -> None:
+        self.view, self.data = view, data
+
+    def tobytes(self) -> bytes:
+        self.view.copied += len(self.data)
+        return self.data
+
+
+def test_a_deep_pipeline_is_not_copied_again_for_each_of_its_heads() -> None:
+    def copied(count: int) -> int:
+        view: Any = CountingView(GET % b"x" * count)
+        wire = Wire(ok)
+        lease = Lease(view, 0)
+        lease.end = lease.size
+        wire.machine.received(lease)
+        assert len(wire.calls) == count
+        return int(view.copied)
+
+    assert copied(2000) < copied(1000) * 2.1
+    assert copied(1) == len(GET % b"x"), "and one head alone not a byte more than it has"
+
+
+@pytest.mark.parametrize("size", [*range(4090, 4102), 8190])
+def test_heads_of_every_size_in_a_pipeline(size: int) -> None:
+    """Where the end of a head is looked for first, it may be missed, or only be half there."""
+    start, end = b"GET /%d HTTP/1.1\r\nX: ", b"\r\n\r\n"
+    data = b"".join((start % i).ljust(size - len(end), b"x") + end for i in range(3))
+    wire = Wire(ok).feed(b"\r\n" * 3000 + data)
+    assert [call.request.target for call in wire.calls] == [b"/0", b"/1", b"/2"]
+    assert wire.unread == b""
+
+
 def test_a_pipelined_request_waits_for_the_response_before_it() -> None:
     wire = Wire(ignore).feed(GET % b"1" + GET % b"2" + GET % b"3")
     assert len(wire.calls) == 1
@@ -127,11 +176,7 @@ def test_a_pipelined_request_waits_for_the_response_before_it() -> None:
         assert wire.calls[-1].request.target == b"/%d" % number
         wire.calls[-1].respond(b"%d" % number)
         wire.settle()
-    assert [body for body in (b"\r\n\r\n1", b"\r\n\r\n2", b"\r\n\r\n3") if body in wire.out] == [
-        b"\r\n\r\n1",
-        b"\r\n\r\n2",
-        b"\r\n\r\n3",
-    ]
+    assert re.findall(rb"\r\n\r\n(\d)", wire.out) == [b"1", b"2", b"3"]
     assert len(wire.calls) == 3
 
 
@@ -269,6 +314,13 @@ def test_bad_chunks_while_the_application_waits_are_answered() -> None:
     assert wire.refusals[0].status == 400
 
 
+def test_what_comes_behind_a_bad_chunk_is_dropped() -> None:
+    wire = Wire(echo).feed(CHUNKED)
+    wire.feed(b"xyz\r\n" + GET % b"next", settle=False)
+    assert wire.state == State.LINGER
+    assert wire.unread == b""
+
+
 def test_bad_chunks_that_lie_unread_are_found_when_they_are_asked_for() -> None:
     wire = Wire(ignore).feed(CHUNKED + b"xyz\r\n")
     assert wire.out == b""
@@ -401,31 +453,26 @@ def test_a_body_at_the_limit_is_dropped() -> None:
     assert wire.state == State.IDLE
 
 
-def endless_chunks(wire: Wire, size: int) -> None:
-    chunk = b"1000\r\n" + b"x" * 4096 + b"\r\n"
-    for _ in range(size // 4096 + 2):
-        if not wire.closed:
-            wire.feed(chunk)
-
-
 def test_an_endless_chunked_body_is_not_read_for_ever() -> None:
     wire = Wire(ok).feed(CHUNKED)
-    endless_chunks(wire, DISCARD_LIMIT)
+    for _ in range(DISCARD_LIMIT // 4096 + 2):
+        wire.feed(b"1000\r\n" + b"x" * 4096 + b"\r\n")
     assert statuses(wire.out) == [200]
-    assert wire.closed or wire.state == State.LINGER
-
-
-def test_an_endless_chunked_body_is_lingered_over() -> None:
-    wire = Wire(ok).feed(CHUNKED)
-    endless_chunks(wire, DISCARD_LIMIT)
     assert wire.ended
     assert wire.state == State.LINGER
 
 
 def test_a_bad_chunk_in_what_is_dropped_ends_the_connection() -> None:
+    """But not at once: bytes that nobody has read would have the kernel reset it, and destroy the response."""
     wire = Wire(ok).feed(CHUNKED).feed(b"xyz\r\n")
     assert statuses(wire.out) == [200], "the request was answered already"
-    assert wire.closed
+    assert wire.refusals[0].status == 400
+    assert wire.ended
+    assert wire.state == State.LINGER
+    assert not wire.closed
+    wire.feed(b"more" * 1000)
+    assert wire.unread == b""
+    assert wire.eof().closed
 
 
 def test_the_response_is_complete_while_the_request_still_comes() -> None:
@@ -530,10 +577,7 @@ def test_eof_in_a_line_of_a_chunked_body_that_is_waited_for(body: bytes) -> None
     assert wire.closed
 
 
-@pytest.mark.parametrize(
-    "body",
-    PARTIAL_LINES,
-)
+@pytest.mark.parametrize("body", PARTIAL_LINES)
 def test_eof_in_a_line_of_a_chunked_body_that_is_read_later(body: bytes) -> None:
     wire = Wire(ignore).feed(CHUNKED + body).eof()
     call = wire.calls[0]
@@ -841,7 +885,8 @@ def test_draining_an_idle_connection_leaves_room_for_one_request() -> None:
     lines, _ = split_head(wire.out)
     assert b"connection: close" in lines
     assert statuses(wire.out) == [200]
-    assert wire.ended or wire.closed
+    assert wire.ended
+    assert wire.state == State.LINGER, "the third request is there, and is not served"
 
 
 def test_draining_a_partial_head_waits_for_the_rest() -> None:
@@ -896,6 +941,9 @@ def test_draining_while_a_body_is_dropped() -> None:
         (b"garbage\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nNo colon\r\n\r\n", 400),
         (b"POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n", 400),
+        (b"GET /a#b HTTP/1.1\r\n\r\n", 400),
+        (b"GET /?a=b# HTTP/1.1\r\n\r\n", 400),
+        (b"GET http://example.org/#b HTTP/1.1\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nX: " + b"x" * HEAD_LIMIT, 431),
         (b"CONNECT a:1 HTTP/1.1\r\n\r\n", 501),
         (b"POST / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n", 501),

@@ -46,7 +46,7 @@ def test_methods(method: str) -> None:
     assert parse(head(f"{method} / HTTP/1.1")).method == method.encode()
 
 
-@pytest.mark.parametrize("target", ["/", "/a%20b?x=%ff", "*", "http://example.org/x?y", "http://example.org", "/a#b"])
+@pytest.mark.parametrize("target", ["/", "/a%20b?x=%ff", "*", "http://example.org/x?y", "http://example.org", "/a%23b"])
 def test_targets_are_taken_as_sent(target: str) -> None:
     assert parse(head(f"OPTIONS {target} HTTP/1.1")).target == target.encode()
 
@@ -223,3 +223,50 @@ def test_a_last_request_has_no_effect_on_the_next_connections(first: bytes) -> N
     for second in GOOD:
         parse(first, parser)
         assert outcome(second, parser) == outcome(second, HeadParser())
+
+
+SECTIONS = [
+    (),
+    ("Host: a", "X: \xff"),
+    ("Content-Length: 3",),
+    ("Transfer-Encoding: chunked", "Connection: close"),
+    ("Expect: 100-continue", "Content-Length: 3"),
+    ("Upgrade: websocket", "Connection: upgrade"),
+]
+LINES = [
+    *(f"{method} /a?b HTTP/1.1" for method in ("GET", "POST", "OPTIONS", "CONNECT", "PRI", "get", "NO", "")),
+    *(f"GET {target} HTTP/1.1" for target in ("*", "a", "http://b/c", "//a", "/\xe4", "/a#b", "")),
+    *(f"GET /a{chr(byte)}b HTTP/1.1" for byte in range(256)),
+    *(f"GET / {version}" for version in ("HTTP/1.0", "HTTP/1.2", "HTTP/2.0", "http/1.1", "HTTP/1.1 ", "HTTP/1.10")),
+    "GET  / HTTP/1.1",
+    " GET / HTTP/1.1",
+    "GET /",
+]
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_a_header_section_that_is_known_means_the_same_below_any_request_line(section: tuple[str, ...]) -> None:
+    """Also as to what is refused."""
+    knowing = HeadParser()
+    for line in LINES:
+        knowing.parse(head("PUT /known HTTP/1.1", *section))
+        data = head(line, *section)
+        assert outcome(data, knowing) == outcome(data, HeadParser()), line
+
+
+def test_what_becomes_of_a_request_does_not_change_the_next_one_with_the_same_header_section() -> None:
+    parser = HeadParser()
+    for _ in range(3):
+        request = parse(head("POST / HTTP/1.1", "Host: a", "Content-Length: 3"), parser)
+        assert request.headers == [(b"host", b"a"), (b"content-length", b"3")]
+        assert request.body == 3
+        request.headers.clear()
+        request.body = 0
+
+
+def test_more_header_sections_than_are_remembered() -> None:
+    parser = HeadParser()
+    for _ in range(2):
+        for number in range(1000):
+            request = parse(head("GET / HTTP/1.1", f"X: {number}"), parser)
+            assert request.headers == [(b"x", b"%d" % number)]

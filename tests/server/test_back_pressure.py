@@ -2,14 +2,15 @@
 
 import asyncio
 import threading
-from typing import Any
 
 import psutil
 import pytest
-from support.apps import Routes, begin, hello, read_body, respond
+from support.apps import Gated, begin, hello, read_body, respond
 from support.bench import bench
 from support.http import Client
 from support.server import serve
+from support.turns import next_turn
+from support.waiting import wait_until_steady
 
 from litmus.asgi import Receive, Scope, Send
 from litmus.memory.scoreboard import BYTES_IN
@@ -41,20 +42,6 @@ class Upload(threading.Thread):
         self.ended.set()
 
 
-def settled(value: Any, quiet: float = 0.2, deadline: float = 20.0) -> Any:
-    """Wait until ``value()`` has not changed for a while. Returns it."""
-    ended = threading.Event()
-    last = value()
-    waited = 0.0
-    while waited < deadline:
-        ended.wait(quiet)  # nothing happens is what is waited for: there is no event for that
-        waited += quiet
-        if (now := value()) == last:
-            return now
-        last = now
-    raise AssertionError(f"still changing: {last}")
-
-
 # -- request bodies ----------------------------------------------------------------------------------------------------
 
 
@@ -84,7 +71,7 @@ def test_an_upload_to_an_application_that_does_not_read_waits(chunked: bool) -> 
         before = psutil.Process().memory_info().rss
         upload = Upload(client, data)
         assert server.note() == "called"
-        read = settled(lambda: server.counter(BYTES_IN))
+        read = wait_until_steady(lambda: server.counter(BYTES_IN))
         assert read <= 2 * server.engine.slab.largest, "what the slab's largest buffers hold, and no more"
         assert not upload.ended.is_set(), "the sender waits"
         assert upload.sent < size // 2
@@ -97,21 +84,19 @@ def test_an_upload_to_an_application_that_does_not_read_waits(chunked: bool) -> 
 
 
 def test_other_connections_are_served_while_an_upload_waits() -> None:
-    gate = asyncio.Event()
-
-    class App(Routes):
+    class App(Gated):
         async def upload(self, scope: Scope, receive: Receive, send: Send) -> None:
-            server.notes.put("called")
-            await gate.wait()
+            await self.pass_gate()
             await respond(send, b"%d" % len(await read_body(receive)))
 
-    with serve(App()) as server, server.connect() as client, server.connect() as other:
+    app = App()
+    with serve(app) as server, server.connect() as client, server.connect() as other:
         Upload(client, b"POST /upload HTTP/1.1\r\nContent-Length: 4000000\r\n\r\n" + b"x" * 4000000)
-        assert server.note() == "called"
+        app.wait_until_reached()
         for _ in range(5):
             assert other.get().status == 200
             assert other.post(b"x" * 50000).status == 200
-        server.call(gate.set)
+        server.call(app.gate.set)
         assert client.response().body == b"4000000"
 
 
@@ -122,7 +107,7 @@ def test_a_slow_reader_of_a_body_gets_all_of_it() -> None:
             message = await receive()
             parts.append(message["body"])
             for _ in range(3):
-                await asyncio.sleep(0)
+                await next_turn()
             if not message["more_body"]:
                 break
         await respond(send, b"".join(parts))
@@ -133,13 +118,7 @@ def test_a_slow_reader_of_a_body_gets_all_of_it() -> None:
         assert client.response().body == body
 
 
-@pytest.mark.parametrize(
-    "framing",
-    [
-        "length",
-        "chunks",
-    ],
-)
+@pytest.mark.parametrize("framing", ["length", "chunks"])
 def test_who_refuses_an_upload_is_heard(framing: str) -> None:
     """The client first sends all that it has, and only then reads, as most do."""
 
@@ -172,7 +151,7 @@ class Flood:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             if not self.first_step:
-                await asyncio.sleep(0)
+                await next_turn()
             await send({"type": "http.response.start", "status": 200})
             part = b"x" * self.size
             for _ in range(self.count):
@@ -193,7 +172,7 @@ def test_send_waits_while_the_client_does_not_read(first_step: bool) -> None:
     with serve(app) as server, server.connect(receive_buffer=1 << 16) as client:
         client.send(b"GET / HTTP/1.1\r\n\r\n")
         client.until(b"\r\n\r\n")
-        sent = settled(lambda: app.sent)
+        sent = wait_until_steady(lambda: app.sent)
         assert sent * app.size < 16 * MIB, "the kernel's buffers, and little more"
         assert not app.ended.is_set()
         for _ in range(app.count):
@@ -211,7 +190,7 @@ def test_send_raises_when_the_client_leaves_while_it_waits(first_step: bool) -> 
         with server.connect(receive_buffer=1 << 16) as client:
             client.send(b"GET / HTTP/1.1\r\n\r\n")
             client.until(b"\r\n\r\n")
-            settled(lambda: app.sent)
+            wait_until_steady(lambda: app.sent)
             assert not app.ended.is_set()
         assert app.ended.wait(20)
         assert app.end == "disconnected"
@@ -227,7 +206,7 @@ def test_other_connections_are_served_while_a_response_waits() -> None:
     with serve(app) as server, server.connect(receive_buffer=1 << 16) as client, server.connect() as other:
         client.send(b"GET /flood HTTP/1.1\r\n\r\n")
         client.until(b"\r\n\r\n")
-        settled(lambda: flooding.sent)
+        wait_until_steady(lambda: flooding.sent)
         assert other.get().status == 200
 
 
@@ -243,7 +222,7 @@ def test_pipelined_requests_wait_while_the_client_does_not_read() -> None:
     with serve(app) as server, server.connect(receive_buffer=1 << 16) as client:
         client.send(b"GET / HTTP/1.1\r\n\r\n" * 64)
         client.head()
-        assert settled(lambda: served) <= 16
+        assert wait_until_steady(lambda: served) <= 16
         client.exactly(MIB)
         for _ in range(63):
             assert client.response().body == body
@@ -274,7 +253,7 @@ def test_send_waits_from_the_moment_the_transport_is_full_until_it_is_not() -> N
     steps: list[str] = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await asyncio.sleep(0)
+        await next_turn()
         await begin(send, LARGE)
         steps.append("begun")
         await send({"type": "http.response.body", "body": LARGE, "more_body": True})
@@ -303,7 +282,7 @@ def test_all_who_wait_to_send_go_on() -> None:
             await send({"type": "http.response.body", "body": LARGE, "more_body": True})
             sent.append(number)
 
-        await asyncio.sleep(0)
+        await next_turn()
         await begin(send, LARGE)
         async with asyncio.TaskGroup() as group:
             for number in range(3):
@@ -326,7 +305,7 @@ def test_small_parts_are_gathered_until_the_turn_ends() -> None:
         await begin(send, b"a")
         await send({"type": "http.response.body", "body": b"b", "more_body": True})
         steps.append("sent")
-        await asyncio.sleep(0)
+        await next_turn()
         await send({"type": "http.response.body", "body": b"c", "more_body": True})
         steps.append("sent in another turn")
         await send({"type": "http.response.body", "body": b""})
@@ -349,10 +328,10 @@ def test_who_waits_to_send_is_not_forgotten_when_the_response_is_complete() -> N
             await send({"type": "http.response.body", "body": b"x", "more_body": True})
             ends.append(scope["path"])
 
-        await asyncio.sleep(0)
+        await next_turn()
         await send({"type": "http.response.start", "status": 200})
         task = asyncio.create_task(part())
-        await asyncio.sleep(0)
+        await next_turn()
         await send({"type": "http.response.body", "body": b""})
         await task
 

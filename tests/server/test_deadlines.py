@@ -1,19 +1,28 @@
 """The wheel, with a clock that a test turns by hand; and deadlines of connections over real sockets."""
 
-import asyncio
+import fcntl
 import gc
+import struct
+import termios
 import weakref
+from collections.abc import Callable
+from time import monotonic_ns, sleep
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.apps import Routes, hello, respond
-from support.bench import bench
-from support.server import serve
+from support.apps import Gated, hello, respond
+from support.http import Client
+from support.server import Server, serve
+from support.waiting import wait_until, wait_until_steady
 
 from litmus.asgi import Receive, Scope, Send
-from litmus.server.deadlines import TICK, Wheel, ticks
+from litmus.memory.lease import Lease
+from litmus.protocols.machine import Deadline
+from litmus.protocols.request import HeadParser
+from litmus.server import connection
+from litmus.server.deadlines import TICK, TICK_NS, Wheel, ticks
 from litmus.server.engine import DRAIN_SECONDS, LINGER_SECONDS, STALL_SECONDS
 
 
@@ -23,7 +32,7 @@ class Entry:
         self.due = 0
         self.spoke = 0
         self.expired: list[int] = []
-        self.then: Any = None
+        self.then: Callable[[], object] | None = None
 
     def expire(self) -> None:
         self.expired.append(self.wheel.now)
@@ -31,9 +40,14 @@ class Entry:
             self.then()
 
 
+def jump(wheel: Wheel, count: int) -> None:
+    """Advance by ``count`` ticks at once, as in a loop that was busy all the while."""
+    wheel.advance((wheel.now - 1 + count) * TICK_NS)
+
+
 def turn(wheel: Wheel, count: int) -> None:
     for _ in range(count):
-        wheel.tick()
+        jump(wheel, 1)
 
 
 # -- the wheel ---------------------------------------------------------------------------------------------------------
@@ -41,7 +55,7 @@ def turn(wheel: Wheel, count: int) -> None:
 
 @pytest.mark.parametrize("after", [1, 2, 5, 1023, 1024, 1025, 5000, 10240])
 def test_an_entry_expires_once_at_its_tick(after: int) -> None:
-    wheel = Wheel()
+    wheel = Wheel(0)
     entry = Entry(wheel)
     start = wheel.now
     wheel.arm(entry, after)
@@ -55,7 +69,7 @@ def test_an_entry_expires_once_at_its_tick(after: int) -> None:
 
 
 def test_an_entry_can_be_put_off_by_one_assignment() -> None:
-    wheel = Wheel()
+    wheel = Wheel(0)
     entry = Entry(wheel)
     wheel.arm(entry, 5)
     turn(wheel, 3)
@@ -67,7 +81,7 @@ def test_an_entry_can_be_put_off_by_one_assignment() -> None:
 
 
 def test_an_entry_can_be_put_forward() -> None:
-    wheel = Wheel()
+    wheel = Wheel(0)
     entry = Entry(wheel)
     wheel.arm(entry, 2000)
     wheel.arm(entry, 3)
@@ -76,7 +90,7 @@ def test_an_entry_can_be_put_forward() -> None:
 
 
 def test_an_entry_can_be_called_off() -> None:
-    wheel = Wheel()
+    wheel = Wheel(0)
     off, removed, other = Entry(wheel), Entry(wheel), Entry(wheel)
     for entry in (off, removed, other):
         wheel.arm(entry, 3)
@@ -88,7 +102,7 @@ def test_an_entry_can_be_called_off() -> None:
 
 
 def test_an_entry_that_was_called_off_can_be_armed_again() -> None:
-    wheel = Wheel()
+    wheel = Wheel(0)
     entry = Entry(wheel)
     wheel.arm(entry, 3)
     entry.due = 0
@@ -99,7 +113,7 @@ def test_an_entry_that_was_called_off_can_be_armed_again() -> None:
 
 
 def test_an_entry_may_arm_itself_again_when_it_expires() -> None:
-    wheel = Wheel()
+    wheel = Wheel(0)
     entry = Entry(wheel)
     entry.then = lambda: wheel.arm(entry, 7)
     wheel.arm(entry, 7)
@@ -108,7 +122,7 @@ def test_an_entry_may_arm_itself_again_when_it_expires() -> None:
 
 
 def test_entries_may_touch_each_other_when_they_expire() -> None:
-    wheel = Wheel()
+    wheel = Wheel(0)
     entries = [Entry(wheel) for _ in range(10)]
 
     def interfere() -> None:
@@ -127,7 +141,7 @@ def test_the_wheel_lets_go_of_what_has_expired_or_was_removed() -> None:
     class Weak(Entry):
         pass
 
-    wheel = Wheel()
+    wheel = Wheel(0)
     expired, removed = Weak(wheel), Weak(wheel)
     wheel.arm(expired, 1)
     wheel.arm(removed, 100)
@@ -143,33 +157,116 @@ def test_the_wheel_lets_go_of_what_has_expired_or_was_removed() -> None:
 @given(
     st.lists(
         st.tuples(
-            st.integers(0, 4), st.sampled_from(["arm", "off", "remove", "turn", "turn far"]), st.integers(1, 1500)
+            st.integers(0, 4),
+            st.sampled_from(["arm", "off", "remove", "turn", "turn far", "jump", "jump far"]),
+            st.integers(1, 1500),
         ),
         max_size=60,
     )
 )
 def test_every_entry_expires_when_it_is_due(steps: list[tuple[int, str, int]]) -> None:
-    wheel = Wheel()
+    wheel = Wheel(0)
     entries = [Entry(wheel) for _ in range(5)]
     due = [0] * 5
     expected: list[list[int]] = [[] for _ in range(5)]
+    armed: set[int] = set()
+
+    def advance(count: int) -> None:
+        jump(wheel, count)
+        for each in range(5):
+            if due[each] and each in armed:
+                due[each] += count - 1
+            if 0 < due[each] <= wheel.now:
+                expected[each].append(wheel.now)
+                due[each] = 0
+        armed.clear()
+
     for index, step, number in steps:
         entry = entries[index]
         if step == "arm":
             wheel.arm(entry, number)
             due[index] = wheel.now + number
+            armed.add(index)
         elif step in ("off", "remove"):
             if step == "remove":
                 wheel.remove(entry)
             entry.due = 0
             due[index] = 0
         else:
-            turn(wheel, number if step == "turn far" else number % 20)
-            for each in range(5):
-                if 0 < due[each] <= wheel.now:
-                    expected[each].append(due[each])
-                    due[each] = 0
+            number = number * 2 if step.endswith("far") else 1 + number % 20
+            for count in [number] if step.startswith("jump") else [1] * number:
+                advance(count)
         assert [entry.expired for entry in entries] == expected
+
+
+SECOND = 10 * TICK_NS
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.tuples(st.booleans(), st.integers(0, 5 * SECOND)), max_size=30),
+    st.sampled_from([0.1, 0.4, 1.0, 3.0]),
+)
+def test_however_late_the_loop_a_deadline_is_met_never_early_and_no_later_than_the_loop_was(
+    moments: list[tuple[bool, int]], seconds: float
+) -> None:
+    """At each moment, so long after the one before, an entry is armed or the loop comes to its tick."""
+    wheel = Wheel(0)
+    now = 0
+    waiting: list[tuple[Entry, int]] = []
+    latest: dict[Entry, int] = {}
+    for arms, pause in [*moments, *((False, TICK_NS + 1) for _ in range(60))]:
+        now += pause
+        if arms:
+            entry = Entry(wheel)
+            wheel.arm(entry, ticks(seconds))
+            waiting.append((entry, now + round(seconds * SECOND)))
+            continue
+        for entry, _ in waiting:
+            # Two ticks late, counted from the first tick that is not the one in which it was armed.
+            if now // TICK_NS >= wheel.now:
+                latest.setdefault(entry, now + round(seconds * SECOND) + 2 * TICK_NS)
+        wheel.advance(now)
+        for entry, earliest in waiting:
+            assert not entry.expired or now >= earliest
+            assert entry.expired or now < latest.get(entry, now + 1)
+        waiting = [(entry, earliest) for entry, earliest in waiting if not entry.expired]
+    assert waiting == []
+
+
+def test_a_deadline_does_not_stretch_with_the_load() -> None:
+    """A loop that needs 250 ms for each turn counts the time, not its turns."""
+    wheel = Wheel(0)
+    entry = Entry(wheel)
+    wheel.arm(entry, ticks(3.0))
+    turns = 0
+    while not entry.expired:
+        turns += 1
+        wheel.advance(turns * SECOND // 4)
+    assert 3.0 <= turns / 4 <= 3.0 + 2 * TICK + 2 * 0.25
+
+
+def test_after_a_long_sleep_everything_is_looked_at_once() -> None:
+    wheel = Wheel(0)
+    due, later = [Entry(wheel) for _ in range(1500)], Entry(wheel)
+    for after, entry in enumerate(due, start=1):
+        wheel.arm(entry, after)
+    wheel.arm(later, 100_000)
+    turn(wheel, 1)
+    jump(wheel, 50_000)
+    assert {len(entry.expired) for entry in due} == {1}
+    assert later.expired == []
+
+
+def test_time_that_stands_still_expires_nothing() -> None:
+    wheel = Wheel(5)
+    entry = Entry(wheel)
+    wheel.arm(entry, 1)
+    for _ in range(3):
+        wheel.advance(5 + TICK_NS - 1)
+    assert entry.expired == []
+    wheel.advance(5 + TICK_NS)
+    assert entry.expired == [wheel.now]
 
 
 @pytest.mark.parametrize(("seconds", "number"), [(75.0, 750), (0.001, 1), (0.0, 1), (1.0, 10)])
@@ -216,46 +313,82 @@ def test_dribbling_earns_no_time() -> None:
 
 
 def test_empty_lines_earn_no_time() -> None:
-    with bench(hello, timeouts__keep_alive="5s") as on:
+    with serve(hello, timeouts__keep_alive="5s") as server, server.connect() as client, server.connect() as other:
         for _ in range(5):
-            on.feed(b"\r\n")
-            for _ in range(10):
-                on.engine.tick()
-        on.do(on.engine.tick, on.engine.tick)
-        assert on.transport.aborted
+            client.send(b"\r\n")
+            other.get()
+            server.tick(1)
+        server.tick(0.2)
+        assert client.ends()
 
 
-@pytest.mark.parametrize("request_bytes", [b"GET / HTTP/1.1\r\n\r\n", b"POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\n"])
+def on_its_way(client: Client) -> bool:
+    """Whether something that the client has sent is not in the server's kernel yet."""
+    return struct.unpack("i", fcntl.ioctl(client.socket.fileno(), termios.TIOCOUTQ, bytes(4))) != (0,)
+
+
+def while_busy(server: Server, client: Client, data: bytes, ticks: int) -> None:
+    """In one go, so that the loop cannot look at its sockets meanwhile: bytes arrive, and time passes."""
+
+    def run() -> None:
+        client.send(data)
+        wait_until(lambda: not on_its_way(client), "the bytes on the server's side")
+        for _ in range(ticks):
+            server.engine.tick()
+
+    server.call(run)
+
+
+def test_what_arrived_while_the_loop_was_busy_is_served() -> None:
+    with serve(hello, timeouts__keep_alive="5s") as server, server.connect() as client:
+        client.get()
+        while_busy(server, client, b"GET / HTTP/1.1\r\n\r\n", ticks(5))
+        assert client.response().status == 200
+        server.tick(4)
+        assert client.get().status == 200
+
+
+def test_dribbling_into_a_busy_loop_earns_no_time_either() -> None:
+    with serve(hello, timeouts__keep_alive="5s") as server, server.connect() as client, server.connect() as other:
+        client.send(b"G")
+        other.get()
+        while_busy(server, client, b"E", ticks(5))
+        with server.connect() as later:
+            later.get()
+        while_busy(server, client, b"T", 1)
+        assert client.ends()
+
+
+def test_what_counts_is_the_time_and_not_how_often_the_loop_comes_to_its_tick() -> None:
+    with serve(hello, clock=monotonic_ns, timeouts__keep_alive="200ms") as server, server.connect() as client:
+        client.get()
+        for _ in range(2):
+            server.call(lambda: sleep(0.6))
+            server.call(server.engine.tick)
+        assert client.ends()
+        server.idle()
+
+
+@pytest.mark.parametrize(
+    "request_bytes", [b"GET /slow HTTP/1.1\r\n\r\n", b"POST /slow HTTP/1.1\r\nContent-Length: 5\r\n\r\n"]
+)
 def test_a_request_with_the_application_is_under_no_deadline(request_bytes: bytes) -> None:
-    gate = asyncio.Event()
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        server.notes.put("called")
-        await gate.wait()
-        await respond(send)
-
+    app = Gated()
     with serve(app, timeouts__keep_alive="5s") as server, server.connect() as client:
         client.send(request_bytes)
-        server.note()
+        app.wait_until_reached()
         server.tick(60)
-        server.call(gate.set)
+        server.call(app.gate.set)
         assert client.response().status == 200
 
 
 def test_the_clock_starts_when_the_response_is_complete() -> None:
-    gate = asyncio.Event()
-
-    class App(Routes):
-        async def slow(self, scope: Scope, receive: Receive, send: Send) -> None:
-            server.notes.put("called")
-            await gate.wait()
-            await respond(send)
-
-    with serve(App(), timeouts__keep_alive="5s") as server, server.connect() as client:
+    app = Gated()
+    with serve(app, timeouts__keep_alive="5s") as server, server.connect() as client:
         client.send(b"GET /slow HTTP/1.1\r\n\r\n")
-        server.note()
+        app.wait_until_reached()
         server.tick(20)
-        server.call(gate.set)
+        server.call(app.gate.set)
         client.response()
         server.tick(4)
         assert client.get().status == 200
@@ -264,47 +397,47 @@ def test_the_clock_starts_when_the_response_is_complete() -> None:
 
 
 def test_a_body_that_is_dropped_must_come_in_time() -> None:
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await respond(send)
-
-    with serve(app) as server, server.connect() as client:
+    with serve(hello) as server, server.connect() as client:
         client.send(b"POST / HTTP/1.1\r\nContent-Length: 10\r\n\r\n01234")
         client.response()
         server.tick(LINGER_SECONDS + 0.2)
         assert client.ends()
 
 
-def stall(server: Any) -> None:
+SIZE = 16 << 20
+"""More than the kernel takes off the server's hands."""
+
+
+async def large(scope: Scope, receive: Receive, send: Send) -> None:
+    await respond(send, b"x" * SIZE)
+
+
+def stall(server: Server) -> None:
     """Let enough time pass for a peer that takes nothing, whatever the kernel still moved while the clock ran ahead."""
     for _ in range(5):
         server.tick(STALL_SECONDS)
 
 
 def test_who_reads_slowly_what_was_sent_gets_more_time_and_who_does_not_read_is_given_up() -> None:
-    body = b"x" * (16 << 20)
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await respond(send, body)
-
-    with serve(app, timeouts__keep_alive="5s") as server, server.connect(receive_buffer=1 << 16) as client:
+    with serve(large, timeouts__keep_alive="5s") as server, server.connect(receive_buffer=1 << 16) as client:
         client.send(b"GET / HTTP/1.1\r\n\r\n")
         client.head()
         for _ in range(5):
             client.exactly(2 << 20)
             server.tick(5)
-        client.exactly(6 << 20)
+        client.exactly(SIZE - 5 * (2 << 20))
         client.send(b"GET / HTTP/1.1\r\n\r\n")
         client.head()
         stall(server)
         with pytest.raises((ConnectionError, AssertionError)):
-            client.exactly(16 << 20)
+            client.exactly(SIZE)
         server.idle()
 
 
 STEADY_READS = 20
 
 
-def closing_with_unsent(server: Any) -> Any:
+def closing_with_unsent(server: Server) -> Client:
     """A client that does not read the last response of its connection."""
     client = server.connect(receive_buffer=1 << 16)
     client.send(b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n")
@@ -312,8 +445,31 @@ def closing_with_unsent(server: Any) -> Any:
     return client
 
 
-async def large(scope: Scope, receive: Receive, send: Send) -> None:
-    await respond(send, b"x" * (16 << 20))
+def test_who_stops_reading_is_given_up_in_time_however_long_connections_are_kept() -> None:
+    """The first look is at the end of the keep-alive time: from then on, nothing may move for so long."""
+    with serve(large, timeouts__keep_alive="75s") as server, server.connect(receive_buffer=1 << 16) as client:
+        client.send(b"GET / HTTP/1.1\r\n\r\n")
+        client.head()
+        (connection,) = server.engine.connections
+        wait_until_steady(lambda: server.call(connection.unsent))
+        server.tick(75 + STALL_SECONDS)
+        assert server.call(len, server.engine.connections) == 1
+        server.tick(LINGER_SECONDS)
+        server.idle()
+
+
+def test_who_has_read_all_of_a_response_has_its_time_before_it() -> None:
+    with serve(large, timeouts__keep_alive="5s") as server, server.connect(receive_buffer=1 << 16) as client:
+        client.send(b"GET / HTTP/1.1\r\n\r\n")
+        client.head()
+        server.tick(5.2)
+        client.exactly(SIZE)
+        server.tick(LINGER_SECONDS + 0.2)
+        server.tick(4)
+        client.send(b"HEAD / HTTP/1.1\r\n\r\n")
+        assert client.response("HEAD").status == 200
+        server.tick(5.2)
+        assert client.ends()
 
 
 def test_a_last_response_that_nobody_reads_is_given_up() -> None:
@@ -337,7 +493,65 @@ def test_a_last_response_is_not_taken_from_who_reads_steadily() -> None:
         for _ in range(STEADY_READS):
             client.exactly(128 << 10)
             server.tick(LINGER_SECONDS)
-        assert len(client.rest()) == (16 << 20) - STEADY_READS * (128 << 10)
+        assert len(client.rest()) == SIZE - STEADY_READS * (128 << 10)
+        server.idle()
+
+
+# -- machines that go on -----------------------------------------------------------------------------------------------
+
+
+class GoingOn:
+    """A machine that consumes nothing, and says what is next when its deadline has passed.
+
+    Args:
+        host: its connection.
+        notes: is told what happens.
+    """
+
+    hungry = True
+    lease: Lease | None = None
+    deadline = Deadline.KEEP_ALIVE
+
+    def __init__(self, name: str, host: Any, notes: Any) -> None:
+        self.name, self.host, self.notes = name, host, notes
+        self.successors: list[GoingOn | None] = []
+
+    def received(self, lease: Lease) -> "GoingOn":
+        self.notes.put((self.name, bytes(lease.unread())))
+        return self
+
+    def expired(self) -> "GoingOn | None":
+        self.host.write(self.name.encode())
+        return self.successors.pop(0)
+
+    def eof(self) -> None:
+        """Close."""
+
+    lost = eof
+
+
+def test_a_machine_may_go_on_when_its_deadline_has_passed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it was, under the same deadline again, or with another one in charge: as when bytes have arrived."""
+
+    def make(host: Any, parser: HeadParser) -> GoingOn:
+        first, second = GoingOn("first", host, server.notes), GoingOn("second", host, server.notes)
+        first.successors = [first, second]
+        second.successors = [None]
+        return first
+
+    monkeypatch.setattr(connection, "Http1", make)
+    with serve(hello, timeouts__keep_alive="5s") as server, server.connect() as client:
+        client.send(b"abc")
+        assert server.note() == ("first", b"abc")
+        server.tick(0.2)
+        for in_charge in ("first", "second"):
+            server.tick(5)
+            assert client.exactly(len("first")) == b"first"
+            assert server.note() == (in_charge, b"abc"), "what is unread is there for whoever is in charge"
+            server.tick(0.2)
+        assert server.call(len, server.engine.connections) == 1
+        server.tick(5)
+        assert client.rest() == b"second"
         server.idle()
 
 
@@ -358,19 +572,13 @@ def test_draining_an_idle_connection_gives_it_a_moment() -> None:
 
 
 def test_draining_lets_requests_under_way_finish() -> None:
-    gate = asyncio.Event()
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        server.notes.put("called")
-        await gate.wait()
-        await respond(send)
-
+    app = Gated()
     with serve(app) as server, server.connect() as client:
-        client.send(b"GET / HTTP/1.1\r\n\r\n")
-        server.note()
+        client.send(b"GET /slow HTTP/1.1\r\n\r\n")
+        app.wait_until_reached()
         server.call(server.engine.drain)
         server.tick(10)
-        server.call(gate.set)
+        server.call(app.gate.set)
         assert client.response().header(b"connection") == b"close"
         assert client.ends()
         server.idle()

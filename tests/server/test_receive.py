@@ -1,12 +1,15 @@
 """``receive``: what it says, in which order, to whom, and that nothing gets lost on the way."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from support.apps import begin, read_body, respond
 from support.bench import Bench, bench
 from support.server import serve
+from support.turns import next_turn
 
 from litmus.asgi import Message, Receive, Scope, Send
 
@@ -29,14 +32,25 @@ class App:
         await self.done.wait()
 
 
+@contextmanager
+def asked(request: bytes) -> Iterator[tuple[Bench, App]]:
+    """A connection on which ``request`` has arrived, and the application that has it, to the end of the block."""
+    app = App()
+    with bench(app) as on:
+        on.feed(request)
+        yield on, app
+        on.do(app.done.set)
+
+
 class Heard:
     """A task that has called ``receive``, and what it was given."""
 
     def __init__(self, on: Bench, receive: Receive) -> None:
+        self.message: Message | None = None
+
         async def run() -> None:
             self.message = await receive()
 
-        self.message: Message | None = None
         self.task = on.loop.create_task(run())
 
     @property
@@ -62,9 +76,7 @@ def listen(on: Bench, app: App) -> Heard:
 
 
 def test_a_request_without_a_body() -> None:
-    app = App()
-    with bench(app) as on:
-        on.feed(GET)
+    with asked(GET) as (on, app):
         assert listen(on, app).message == request(b"", False)
         second = listen(on, app)
         assert second.waiting, "there is nothing to say until the response is complete or the client gone"
@@ -73,9 +85,7 @@ def test_a_request_without_a_body() -> None:
 
 
 def test_a_body_as_it_comes() -> None:
-    app = App()
-    with bench(app) as on:
-        on.feed(POST + b"01")
+    with asked(POST + b"01") as (on, app):
         assert listen(on, app).message == request(b"01", True)
         heard = listen(on, app)
         assert heard.waiting
@@ -84,169 +94,157 @@ def test_a_body_as_it_comes() -> None:
         on.feed(b"678").feed(b"9")
         assert listen(on, app).message == request(b"6789", False)
         assert listen(on, app).waiting
-        on.do(app.done.set)
 
 
 def test_messages_are_made_of_plain_types() -> None:
-    app = App()
-    with bench(app) as on:
-        on.feed(POST + b"0123456789")
+    with asked(POST + b"0123456789") as (on, app):
         message = listen(on, app).message
         assert isinstance(message, dict)
         assert type(message["body"]) is bytes
         assert type(message["more_body"]) is bool
-        on.do(app.done.set)
 
 
 def test_the_end_of_a_chunked_body() -> None:
-    app = App()
-    with bench(app) as on:
-        on.feed(CHUNKED + b"5\r\nhello\r\n")
+    with asked(CHUNKED + b"5\r\nhello\r\n") as (on, app):
         assert listen(on, app).message == request(b"hello", True)
         heard = listen(on, app)
         on.feed(b"0\r\n")
         assert heard.waiting
         on.feed(b"\r\n")
         assert heard.message == request(b"", False)
-        on.do(app.done.set)
 
 
-@pytest.mark.parametrize("read", [True, False])
-def test_a_lost_connection_is_a_disconnect_again_and_again(read: bool) -> None:
-    app = App()
-    with bench(app) as on:
-        on.feed(GET if read else POST + b"01234")
-        if read:
-            assert listen(on, app).message == request(b"", False)
-        waiting = listen(on, app) if read else None
+def test_who_waits_hears_of_a_lost_connection() -> None:
+    with asked(GET) as (on, app):
+        assert listen(on, app).message == request(b"", False)
+        waiting = listen(on, app)
         on.do(on.lose)
-        assert waiting is None or waiting.message == DISCONNECT
+        assert waiting.message == DISCONNECT
+
+
+def test_a_lost_connection_is_a_disconnect_again_and_again_whatever_lies_unread() -> None:
+    with asked(POST + b"01234") as (on, app):
+        on.do(on.lose)
         for _ in range(3):
             assert listen(on, app).message == DISCONNECT
-        on.do(app.done.set)
 
 
 def test_half_a_body_is_a_disconnect() -> None:
-    app = App()
-    with bench(app) as on:
-        on.feed(POST + b"01234")
+    with asked(POST + b"01234") as (on, app):
         assert listen(on, app).message == request(b"01234", True)
         heard = listen(on, app)
         on.do(on.finish)
         assert heard.message == DISCONNECT
-        on.do(app.done.set)
 
 
 def test_a_client_that_finishes_sending_is_a_disconnect_but_gets_its_response() -> None:
-    app = App()
-    with bench(app) as on:
-        on.feed(GET)
+    with asked(GET) as (on, app):
         assert listen(on, app).message == request(b"", False)
         heard = listen(on, app)
         on.do(on.finish)
         assert heard.message == DISCONNECT
         on.do(lambda: on.loop.create_task(respond(app.send, b"still here")))
         assert on.out.endswith(b"still here")
-        on.do(app.done.set)
 
 
 def test_after_the_response_there_is_only_disconnect() -> None:
-    app = App()
-    with bench(app) as on:
-        on.feed(POST + b"01234")
+    with asked(POST + b"01234") as (on, app):
         on.do(lambda: on.loop.create_task(respond(app.send)))
         for _ in range(2):
             assert listen(on, app).message == DISCONNECT
         on.feed(b"56789")
         assert listen(on, app).message == DISCONNECT
-        on.do(app.done.set)
 
 
 def test_a_bad_body_is_a_disconnect() -> None:
-    app = App()
-    with bench(app) as on:
-        on.feed(CHUNKED + b"xyz\r\n")
+    with asked(CHUNKED + b"xyz\r\n") as (on, app):
         assert listen(on, app).message == DISCONNECT
         assert on.out.startswith(b"HTTP/1.1 400 ")
-        on.do(app.done.set)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [b"xyz\r\n", b"5\r\nhello!\r\n", b"5\nhello\r\n", b"0\r\nx: " + b"y" * 600, b"5\r\nhello\r\n-1\r\n" + GET],
+    ids=["no size", "too long", "no CR", "endless line", "a second chunk"],
+)
+def test_a_bad_body_gets_the_same_answer_however_it_arrives(bad: bytes) -> None:
+    """Above all, while the application waits for it."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        while (await receive())["type"] == "http.request":
+            pass
+
+    def answer(*pieces: bytes) -> tuple[bytes, bytes, bool, bool]:
+        with bench(app) as on:
+            for piece in pieces:
+                on.feed(piece)
+            assert on.engine.slab.in_use() == 1, "nothing of it is kept"
+            head, body = on.out.split(b"\r\n\r\n")
+            return head.split(b"\r\n")[0], body, on.transport.ended, on.transport.closing
+
+    data = CHUNKED + bad
+    whole = answer(data)
+    assert whole[0] == b"HTTP/1.1 400 Bad Request"
+    assert whole[2:] == (True, False), "in good order"
+    for at in range(1, len(data)):
+        assert answer(data[:at], data[at:]) == whole, at
 
 
 # -- several at once ---------------------------------------------------------------------------------------------------
 
 
 def test_two_at_once_are_served_in_order() -> None:
-    app = App()
-    with bench(app) as on:
-        on.feed(POST)
+    with asked(POST) as (on, app):
         first, second = listen(on, app), listen(on, app)
         on.feed(b"01234")
         assert first.message == request(b"01234", True)
         assert second.waiting
         on.feed(b"56789")
         assert second.message == request(b"56789", False)
-        on.do(app.done.set)
+
+
+def test_all_who_wait_hear_of_a_bad_body() -> None:
+    with asked(CHUNKED) as (on, app):
+        heard = [listen(on, app) for _ in range(3)]
+        on.feed(b"xyz\r\n")
+        assert [each.message for each in heard] == [DISCONNECT] * 3
+        assert on.out.startswith(b"HTTP/1.1 400 ")
 
 
 def test_all_who_wait_hear_of_a_disconnect() -> None:
-    app = App()
-    with bench(app) as on:
-        on.feed(POST)
+    with asked(POST) as (on, app):
         heard = [listen(on, app) for _ in range(3)]
         on.do(on.lose)
         assert [each.message for each in heard] == [DISCONNECT] * 3
-        on.do(app.done.set)
 
 
-def test_what_comes_before_a_task_has_begun_to_wait_is_not_missed() -> None:
+@pytest.mark.parametrize("lost", [False, True])
+def test_what_happens_before_a_task_has_begun_to_wait_is_not_missed(lost: bool) -> None:
     """``create_task(receive())``: the call comes first, the wait one turn of the loop later."""
-    app = App()
-    with bench(app) as on:
-        on.feed(POST)
+    with asked(POST) as (on, app):
         tasks: list[asyncio.Task[Message]] = []
-
-        def call() -> None:
-            tasks.append(on.loop.create_task(app.receive()))  # type: ignore[arg-type]
-
-        on.do(call, on.arrive(b"0123456789"))
-        try:
-            assert tasks[0].done()
-            assert tasks[0].result() == request(b"0123456789", False)
-        finally:
-            on.do(tasks[0].cancel, app.done.set)
-
-
-def test_a_disconnect_before_a_task_has_begun_to_wait_is_not_missed() -> None:
-    app = App()
-    with bench(app) as on:
-        on.feed(POST)
-        tasks: list[asyncio.Task[Message]] = []
-        on.do(lambda: tasks.append(on.loop.create_task(app.receive())), on.lose)  # type: ignore[arg-type]
-        try:
-            assert tasks[0].done()
-            assert tasks[0].result() == DISCONNECT
-        finally:
-            on.do(tasks[0].cancel, app.done.set)
+        on.do(
+            lambda: tasks.append(on.loop.create_task(app.receive())),  # type: ignore[arg-type]
+            on.lose if lost else on.arrive(b"0123456789"),
+        )
+        assert tasks[0].done()
+        assert tasks[0].result() == (DISCONNECT if lost else request(b"0123456789", False))
 
 
 # -- cancellation ------------------------------------------------------------------------------------------------------
 
 
 def test_who_stops_waiting_takes_nothing_along() -> None:
-    app = App()
-    with bench(app) as on:
-        on.feed(POST)
+    with asked(POST) as (on, app):
         gone = listen(on, app)
         on.do(gone.task.cancel)
         on.feed(b"0123456789")
         assert listen(on, app).message == request(b"0123456789", False)
-        on.do(app.done.set)
 
 
 @pytest.mark.parametrize("cancel_first", [True, False])
 def test_a_message_that_meets_a_cancellation_is_kept(cancel_first: bool) -> None:
-    app = App()
-    with bench(app) as on:
-        on.feed(POST)
+    with asked(POST) as (on, app):
         gone = listen(on, app)
         steps = [gone.task.cancel, on.arrive(b"01234")]
         on.do(*(steps if cancel_first else reversed(steps)))
@@ -254,19 +252,13 @@ def test_a_message_that_meets_a_cancellation_is_kept(cancel_first: bool) -> None
         assert listen(on, app).message == request(b"01234", True)
         on.feed(b"56789")
         assert listen(on, app).message == request(b"56789", False)
-        on.do(app.done.set)
 
 
 def test_a_message_that_meets_a_cancellation_goes_to_who_waits_next() -> None:
-    app = App()
-    with bench(app) as on:
-        on.feed(POST)
+    with asked(POST) as (on, app):
         gone, next_one = listen(on, app), listen(on, app)
         on.do(on.arrive(b"01234"), gone.task.cancel)
-        try:
-            assert next_one.message == request(b"01234", True)
-        finally:
-            on.do(next_one.task.cancel, app.done.set)
+        assert next_one.message == request(b"01234", True)
 
 
 @pytest.mark.parametrize("size", [1, 3, 10])
@@ -277,7 +269,7 @@ def test_a_body_read_under_timeouts_is_whole(size: int) -> None:
         body = b""
         while True:
             task = asyncio.ensure_future(receive())
-            await asyncio.sleep(0)
+            await next_turn()
             if not task.done() and len(body) % 2:
                 task.cancel()
             try:
@@ -299,15 +291,20 @@ def test_a_body_read_under_timeouts_is_whole(size: int) -> None:
 # -- over real sockets -------------------------------------------------------------------------------------------------
 
 
-def test_http_disconnect_when_the_client_closes() -> None:
+@pytest.mark.parametrize(
+    ("data", "first"),
+    [(GET, request(b"", False)), (CHUNKED + b"5\r\nhello\r\n0", request(b"hello", True))],
+    ids=["behind a request", "in the middle of a chunk line"],
+)
+def test_http_disconnect_when_the_client_closes(data: bytes, first: dict[str, Any]) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         server.notes.put(await receive())
         server.notes.put(await receive())
 
     with serve(app) as server:
         with server.connect() as client:
-            client.send(GET)
-            assert server.note() == request(b"", False)
+            client.send(data)
+            assert server.note() == first
         assert server.note() == DISCONNECT
         server.idle()
 
@@ -340,22 +337,6 @@ def test_http_disconnect_in_the_middle_of_a_body() -> None:
             client.send(POST + b"01234")
         assert server.note() == "disconnected"
         server.idle()
-
-
-def test_http_disconnect_in_the_middle_of_a_chunk_line() -> None:
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        server.notes.put(await receive())
-        try:
-            async with asyncio.timeout(1):
-                server.notes.put(await receive())
-        except TimeoutError:
-            server.notes.put("forgotten")
-
-    with serve(app) as server:
-        with server.connect() as client:
-            client.send(CHUNKED + b"5\r\nhello\r\n0")
-            assert server.note() == request(b"hello", True)
-        assert server.note() == DISCONNECT
 
 
 def test_continue_over_a_real_socket() -> None:

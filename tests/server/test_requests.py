@@ -11,8 +11,9 @@ from time import time
 from typing import Any
 
 import pytest
-from support.apps import Routes, echo, hello, read_body, respond
+from support.apps import Gated, Routes, echo, hello, read_body, respond
 from support.server import serve
+from support.turns import next_turn
 
 from litmus.asgi import Receive, Scope, Send
 from litmus.memory.scoreboard import BYTES_IN, BYTES_OUT, CONNECTIONS_TOTAL, REQUESTS_TOTAL, RESPONSES_1XX
@@ -147,10 +148,28 @@ def test_ipv6() -> None:
     with serve(app, ipv6=True, access=True) as server, server.connect() as client:
         client.get()
         name = client.name
-        assert server.log()[0].startswith(f"[::1]:{name[1]} - - [")
+        assert [each.name for each in server.engine.connections] == [f"[::1]:{name[1]}"]
+        assert server.log()[0].startswith("::1 - - [")
     (scope,) = app.scopes
     assert scope["client"] == ("::1", name[1])
     assert scope["server"] == ("::1", server.address[1])
+
+
+def test_a_client_that_was_gone_before_it_was_accepted_is_nobody() -> None:
+    app = ScopeApp()
+
+    def come_and_go() -> None:
+        """In the loop's thread, so that it cannot accept meanwhile."""
+        server.connect().send(b"GET /gone HTTP/1.1\r\n\r\n").reset()
+
+    with serve(app, access=True) as server:
+        server.call(come_and_go)
+        with server.connect() as client:
+            client.get("/here")
+        server.idle()
+        assert server.counter(CONNECTIONS_TOTAL) == 2
+        assert len(server.log()) == 1
+    assert [scope["path"] for scope in app.scopes] == ["/here"]
 
 
 def test_each_request_has_its_own_copy_of_the_state() -> None:
@@ -233,7 +252,7 @@ def test_pipelined_requests_are_answered_in_order(pause: bool, count: int) -> No
         number = int(scope["path"][1:])
         if pause:
             for _ in range(number % 3):
-                await asyncio.sleep(0)
+                await next_turn()
         await respond(send, b"%d:%b" % (number, body))
 
     with serve(app) as server, server.connect() as client:
@@ -244,37 +263,30 @@ def test_pipelined_requests_are_answered_in_order(pause: bool, count: int) -> No
 
 
 def test_a_slow_response_holds_back_those_behind_it() -> None:
-    gates: dict[str, asyncio.Event] = {"/slow": asyncio.Event()}
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        server.notes.put(scope["path"])
-        if scope["path"] in gates:
-            await gates[scope["path"]].wait()
-        await respond(send, scope["path"].encode())
-
-    with serve(app) as server, server.connect() as client:
-        client.send(b"GET /slow HTTP/1.1\r\n\r\nGET /fast HTTP/1.1\r\n\r\n")
-        assert server.note() == "/slow"
-        assert server.notes.empty(), "one request at a time"
-        server.call(gates["/slow"].set)
-        assert client.response().body == b"/slow"
-        assert client.response().body == b"/fast"
-
-
-def test_connections_do_not_wait_for_each_other() -> None:
     gate = asyncio.Event()
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         server.notes.put(scope["path"])
         if scope["path"] == "/slow":
             await gate.wait()
-        await respond(send)
+        await respond(send, scope["path"].encode())
 
+    with serve(app) as server, server.connect() as client:
+        client.send(b"GET /slow HTTP/1.1\r\n\r\nGET /fast HTTP/1.1\r\n\r\n")
+        assert server.note() == "/slow"
+        assert server.notes.empty(), "one request at a time"
+        server.call(gate.set)
+        assert client.response().body == b"/slow"
+        assert client.response().body == b"/fast"
+
+
+def test_connections_do_not_wait_for_each_other() -> None:
+    app = Gated()
     with serve(app) as server, server.connect() as slow, server.connect() as fast:
         slow.send(b"GET /slow HTTP/1.1\r\n\r\n")
-        assert server.note() == "/slow"
-        assert fast.get("/fast").status == 200
-        server.call(gate.set)
+        app.wait_until_reached()
+        assert fast.get().status == 200
+        server.call(app.gate.set)
         assert slow.response().status == 200
 
 
@@ -310,7 +322,7 @@ class GarbageApp(Routes):
     """Different ways through an exchange."""
 
     async def later(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await asyncio.sleep(0)
+        await next_turn()
         await respond(send, await read_body(receive))
 
     async def fail(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -319,7 +331,7 @@ class GarbageApp(Routes):
     async def waiting(self, scope: Scope, receive: Receive, send: Send) -> None:
         await read_body(receive)
         task = asyncio.ensure_future(receive())
-        await asyncio.sleep(0)
+        await next_turn()
         await respond(send)
         assert (await task)["type"] == "http.disconnect"
 
@@ -374,7 +386,7 @@ def test_nothing_is_left_to_the_garbage_collector(path: str, keep: bool) -> None
         (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", 400),
     ],
 )
-def test_a_breach_is_answered(data: bytes, status: int, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_breach_is_answered(data: bytes, status: int) -> None:
     with serve(echo) as server, server.connect() as client:
         client.send(data)
         assert client.response().status == status
@@ -392,6 +404,15 @@ def test_a_client_that_goes_on_sending_garbage_still_gets_the_answer() -> None:
             client.send(b"x" * 10000)
         assert client.response().status == 400
         assert client.rest() == b""
+
+
+def test_a_breach_behind_a_complete_response_does_not_destroy_it() -> None:
+    """The client first sends all that it has, and only then reads."""
+    with serve(hello) as server, server.connect() as client:
+        client.send(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")
+        client.until(b"\r\n\r\n")
+        client.send(b"xyz\r\n" + b"x" * (8 << 20))
+        assert client.rest() == b"Hello, world!"
 
 
 def test_what_we_have_finished_with_is_closed_in_the_end() -> None:
@@ -426,6 +447,14 @@ def test_responses_are_counted_by_class(status: int) -> None:
         expected = [0] * 5
         expected[min(status // 100, 5) - 1] = 2
         assert classes == expected
+
+
+def test_an_interim_response_is_counted() -> None:
+    with serve(echo) as server, server.connect() as client:
+        client.send(b"POST / HTTP/1.1\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
+        assert client.head() == (100, [])
+        client.send(b"hello").response()
+        assert [server.counter(cell) for cell in range(RESPONSES_1XX, RESPONSES_1XX + 3)] == [1, 1, 0]
 
 
 def test_what_is_in_flight_can_be_read_from_outside() -> None:

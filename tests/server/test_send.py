@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from support.apps import Routes, begin, read_body, respond
+from support.apps import Gated, Routes, begin, read_body, respond
 from support.bench import bench
 from support.server import serve
+from support.turns import next_turn
 
 from litmus.asgi import Receive, Scope, Send
+from litmus.memory.flight import PATH_SIZE
 from litmus.memory.scoreboard import IN_FLIGHT, RESPONSES_5XX
 from litmus.server.exchange import ClientDisconnected
 
@@ -217,7 +219,7 @@ def test_an_error_before_the_response_is_a_500(
     class App(Routes):
         async def fail(self, scope: Scope, receive: Receive, send: Send) -> None:
             if later:
-                await asyncio.sleep(0)
+                await next_turn()
             if started:
                 await send(START)
             raise error
@@ -245,22 +247,23 @@ def test_an_error_in_the_response_cuts_it(
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await begin(send, b"part", headers)
         if later:
-            server.notes.put("begun")
             await gate.wait()
         raise Boom
 
     gate = asyncio.Event()
+    until_close = version == "1.0" and not headers
     with serve(app) as server, server.connect() as client:
         client.send(f"GET / HTTP/{version}\r\n\r\n".encode())
         if later:
-            server.note()
             client.until(b"part")
             server.call(gate.set)
-        if version == "1.0" and not headers:
+        if until_close:
             with pytest.raises(ConnectionResetError):
                 client.rest()
         else:
-            assert not client.rest().endswith(b"0\r\n\r\n")
+            if not later:
+                client.until(b"part")
+            assert client.rest() == (b"" if headers else b"\r\n"), "neither the rest nor a last chunk"
         client.close()
         server.idle()
         assert server.counter(IN_FLIGHT) == 0
@@ -318,6 +321,24 @@ def test_what_is_logged_of_a_request_is_escaped(caplog: pytest.LogCaptureFixture
         client.send(b'GET /"x" HTTP/1.1\r\n\r\n')
         client.response()
     assert errors(caplog)[0].getMessage() == r"the application failed: GET /\x22x\x22"
+
+
+@pytest.mark.parametrize(("size", "logged"), [(PATH_SIZE, "x" * PATH_SIZE), (40_000, "x" * PATH_SIZE + "…")])
+def test_what_is_logged_of_a_request_is_bounded(size: int, logged: str, caplog: pytest.LogCaptureFixture) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        server.notes.put("called")
+        await asyncio.Event().wait()
+
+    logged = "/" + logged[1:]
+    with serve(app) as server, server.connect() as client:
+        client.send(b"GET /%b HTTP/1.1\r\n\r\n" % (b"x" * (size - 1)))
+        server.note()
+        (exchange,) = server.engine.exchanges
+        cut = server.call(exchange.cancel)
+        assert cut.startswith(f"GET {logged} from 127.0.0.1:")
+        client.response()
+        assert errors(caplog)[0].getMessage() == f"the application was cancelled: GET {logged}"
+        assert server.engine.board.last_error == f"the application was cancelled: GET {logged}"
 
 
 class Unspeakable(Exception):
@@ -420,22 +441,16 @@ def test_an_application_that_returns_because_the_client_has_left_has_not_failed(
 
 
 def test_a_client_that_leaves_a_request_behind_frees_everything() -> None:
-    gate = asyncio.Event()
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        server.notes.put("called")
-        await gate.wait()
-        await respond(send)
-
+    app = Gated()
     with serve(app) as server:
         clients = [server.connect() for _ in range(10)]
         for client in clients:
-            client.send(b"POST / HTTP/1.1\r\nContent-Length: 100\r\n\r\n" + b"x" * 50)
-            server.note()
+            client.send(b"POST /slow HTTP/1.1\r\nContent-Length: 100\r\n\r\n" + b"x" * 50)
+            app.wait_until_reached()
         assert server.slab_in_use() == 11
         for client in clients:
             client.reset()
-        server.call(gate.set)
+        server.call(app.gate.set)
         server.idle()
         assert server.slab_in_use() == 1
 

@@ -1,36 +1,32 @@
 """An exhausted slab slows clients down; it fails nobody, and everything comes back."""
 
-import asyncio
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from support.apps import Routes, read_body, respond
+from support.apps import Gated, echo, read_body, respond
 from support.bench import bench
 from support.http import Client
 from support.server import Server, serve
+from support.turns import next_turn
 
 from litmus.asgi import Receive, Scope, Send
 from litmus.memory.slab import Slab
 from litmus.server.connection import SPILL
 
 
-class App(Routes):
+class App(Gated):
     """``/hold`` reads its body only when the gate opens; ``/echo`` at once."""
 
-    def __init__(self) -> None:
-        self.gate = asyncio.Event()
-        self.called = threading.Semaphore(0)
-
     async def hold(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self.called.release()
-        await self.gate.wait()
-        await respond(send, await read_body(receive))
+        await self.pass_gate()
+        await echo(scope, receive, send)
 
     async def echo(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await respond(send, await read_body(receive))
+        await echo(scope, receive, send)
 
 
 def body_of(number: int, size: int) -> bytes:
@@ -54,23 +50,42 @@ def buffers(server: Server) -> int:
     return sum(each.total for each in server.engine.slab.classes)
 
 
-def exhaust(server: Server, app: App) -> list[Client]:
-    """Hold every buffer of the slab with the unread body of a request."""
-    clients = []
-    while server.call(lambda: server.engine.slab.available):
-        client = server.connect()
-        client.send(post(b"hold", body_of(len(clients), 100)))
-        assert app.called.acquire(timeout=20)
-        clients.append(client)
-    assert server.slab_in_use() == buffers(server)
-    return clients
+class Holders:
+    """Clients that hold every buffer of the slab, each by the unread body of its request."""
+
+    def __init__(self, server: Server, app: App) -> None:
+        self.server, self.app = server, app
+        self.clients: list[Client] = []
+        while server.call(lambda: server.engine.slab.available):
+            client = server.connect()
+            client.send(post(b"hold", body_of(len(self.clients), 100)))
+            app.wait_until_reached()
+            self.clients.append(client)
+        assert server.slab_in_use() == buffers(server)
+
+    def release(self) -> None:
+        """Let the application read what they have sent: they are answered, and leave."""
+        self.server.call(self.app.gate.set)
+        for number, client in enumerate(self.clients):
+            assert client.response().body == body_of(number, 100)
+            client.close()
+        self.clients.clear()
 
 
-def release(server: Server, app: App, clients: list[Client]) -> None:
-    server.call(app.gate.set)
-    for number, client in enumerate(clients):
-        assert client.response().body == body_of(number, 100)
-        client.close()
+def see_that_all_was_read(server: Server) -> None:
+    """What was sent before a request that is answered was read before it, too, whoever sent it."""
+    with server.connect() as other:
+        assert other.get().status == 200
+
+
+@contextmanager
+def exhausted(app: App | None = None, **options: Any) -> Iterator[tuple[Server, Holders]]:
+    """A server without a free buffer, until the holders release theirs: at the end of the block, or when told to."""
+    app = app or App()
+    with serve(app, **options) as server:
+        holders = Holders(server, app)
+        yield server, holders
+        holders.release()
 
 
 @pytest.mark.parametrize("encode", [post, chunked])
@@ -83,7 +98,7 @@ def test_many_unread_bodies_are_all_served_in_the_end(encode: Callable[[bytes, b
         clients = [server.connect() for _ in range(count)]
         for number, client in enumerate(clients):
             client.send(encode(b"hold", body_of(number, size)))
-            assert app.called.acquire(timeout=20), "the application is called before there is room for the body"
+            app.wait_until_reached()  # the application is called before there is room for the body
         assert failures(server) > 0
         server.call(app.gate.set)
         for number, client in enumerate(clients):
@@ -95,44 +110,32 @@ def test_many_unread_bodies_are_all_served_in_the_end(encode: Callable[[bytes, b
 
 
 def test_who_needs_no_buffer_is_served_from_an_exhausted_slab() -> None:
-    app = App()
-    with serve(app) as server:
-        held = exhaust(server, app)
-        with server.connect() as client:
-            assert client.get().status == 200
-            for size in (10, 1000, 100_000):
-                assert client.post(body_of(1, size), "/echo").body == body_of(1, size)
-        release(server, app, held)
+    with exhausted() as (server, _), server.connect() as client:
+        assert client.get().status == 200
+        for size in (10, 1000, 100_000):
+            assert client.post(body_of(1, size), "/echo").body == body_of(1, size)
 
 
 def test_chunks_whose_lines_need_keeping_wait_for_a_buffer() -> None:
-    app = App()
-    with serve(app) as server:
-        held = exhaust(server, app)
-        with server.connect() as client:
-            client.send(chunked(b"echo", body_of(1, 50_000)))
-            with server.connect() as other:
-                assert other.get().status == 200
-            release(server, app, held)
-            assert client.response().body == body_of(1, 50_000)
+    with exhausted() as (server, holders), server.connect() as client:
+        client.send(chunked(b"echo", body_of(1, 50_000)))
+        see_that_all_was_read(server)
+        holders.release()
+        assert client.response().body == body_of(1, 50_000)
 
 
 @pytest.mark.parametrize(
     "part", [b"GET / HT", b"GET / HTTP/1.1\r\nX: " + b"x" * 900, b"GET / HTTP/1.1\r\nX: " + b"x" * 3000]
 )
 def test_part_of_a_head_waits_for_a_buffer_and_is_served_then(part: bytes) -> None:
-    app = App()
     rest = b"TP/1.1\r\n\r\n" if part.endswith(b"HT") else b"\r\n\r\n"
-    with serve(app) as server:
-        held = exhaust(server, app)
-        with server.connect() as client:
-            client.send(part)
-            with server.connect() as other:
-                assert other.get().status == 200, "the one before has been read"
-            client.send(rest)
-            release(server, app, held)
-            assert client.response().status == 200
-            assert client.get().status == 200
+    with exhausted() as (server, holders), server.connect() as client:
+        client.send(part)
+        see_that_all_was_read(server)
+        client.send(rest)
+        holders.release()
+        assert client.response().status == 200
+        assert client.get().status == 200
 
 
 def test_what_is_kept_outside_the_slab_is_little() -> None:
@@ -153,34 +156,45 @@ def test_what_is_kept_outside_the_slab_is_little() -> None:
         assert on.out.endswith(b"x" * 5000)
 
 
+def test_who_is_found_gone_while_writing_leaves_nothing_in_the_window() -> None:
+    """On a loop that says so at once, in the middle of the read; the window is the next connection's."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await respond(send, b"x" * (128 << 10))
+
+    def write(data: bytes) -> None:
+        on.transport.closing = True
+        on.connection.connection_lost(None)
+
+    with bench(app) as on:
+        on.transport.write = write  # type: ignore[method-assign]
+        on.feed(b"GET / HTTP/1.1\r\n\r\n" + b"GET /secret HTTP/1.1\r\n\r\n")
+        assert on.engine.window.unread_size() == 0
+        assert on.engine.window.end == 0
+
+
 def test_the_deadline_of_a_head_holds_while_it_waits_for_a_buffer() -> None:
-    app = App()
-    with serve(app, timeouts__keep_alive="5s") as server:
-        held = exhaust(server, app)
-        with server.connect() as client:
-            client.send(b"GET / HT")
-            with server.connect() as other:
-                other.get()
-            server.tick(5.3)
-            assert client.ends()
-        release(server, app, held)
+    with exhausted(timeouts__keep_alive="5s") as (server, _), server.connect() as client:
+        client.send(b"GET / HT")
+        see_that_all_was_read(server)
+        server.tick(5.3)
+        assert client.ends()
 
 
 @pytest.mark.parametrize("reset", [False, True])
 def test_who_leaves_while_waiting_for_a_buffer_is_not_in_the_way(reset: bool) -> None:
     app = App()
-    with serve(app) as server:
-        held = exhaust(server, app)
+    with exhausted(app) as (server, holders):
         leaving, staying = [server.connect() for _ in range(5)], [server.connect() for _ in range(5)]
         for client in (*leaving, *staying):
             client.send(b"POST /hold HTTP/1.1\r\nContent-Length: 3000\r\n\r\n" + b"x" * 500)
-            assert app.called.acquire(timeout=20)
+            app.wait_until_reached()
         for client in leaving:
             if reset:
                 client.reset()
             else:
                 client.close()
-        release(server, app, held)
+        holders.release()
         for client in staying:
             client.send(b"x" * 2500)
             assert client.response().body == b"x" * 3000
@@ -189,41 +203,28 @@ def test_who_leaves_while_waiting_for_a_buffer_is_not_in_the_way(reset: bool) ->
 
 
 def test_a_client_that_resets_gives_its_buffer_to_who_waits() -> None:
-    app = App()
-    with serve(app) as server:
-        held = exhaust(server, app)
-        with server.connect() as client:
-            client.send(b"GET / HT")
-            with server.connect() as other:
-                other.get()
-            held.pop().reset()
-            client.send(b"TP/1.1\r\n\r\n")
-            assert client.response().status == 200
-        release(server, app, held)
+    with exhausted() as (server, holders), server.connect() as client:
+        client.send(b"GET / HT")
+        see_that_all_was_read(server)
+        holders.clients.pop().reset()
+        client.send(b"TP/1.1\r\n\r\n")
+        assert client.response().status == 200
 
 
 def test_an_application_that_reads_what_was_kept_outside_the_slab() -> None:
     """While the slab is still exhausted."""
-    app = App()
-    go = asyncio.Event()
+    late = App()  # with a gate of its own
 
-    async def application(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"] != "/late":
-            await app(scope, receive, send)
-            return
-        app.called.release()
-        await go.wait()
-        await respond(send, await read_body(receive))
+    class Both(App):
+        async def late(self, scope: Scope, receive: Receive, send: Send) -> None:
+            await late.hold(scope, receive, send)
 
-    with serve(application) as server:
-        held = exhaust(server, app)
-        with server.connect() as client:
-            client.send(post(b"late", body_of(7, 30_000)))
-            assert app.called.acquire(timeout=20)
-            assert server.slab_in_use() == buffers(server)
-            server.call(go.set)
-            assert client.response().body == body_of(7, 30_000)
-        release(server, app, held)
+    with exhausted(Both()) as (server, _), server.connect() as client:
+        client.send(post(b"late", body_of(7, 30_000)))
+        late.wait_until_reached()
+        assert server.slab_in_use() == buffers(server)
+        server.call(late.gate.set)
+        assert client.response().body == body_of(7, 30_000)
 
 
 def test_everything_at_once() -> None:
@@ -233,13 +234,13 @@ def test_everything_at_once() -> None:
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         for _ in range(generator.randrange(30)):
-            await asyncio.sleep(0)
+            await next_turn()
         if generator.random() < 0.2:
             await respond(send, b"early")
             return
         body = await read_body(receive)
         for _ in range(generator.randrange(10)):
-            await asyncio.sleep(0)
+            await next_turn()
         await respond(send, body)
 
     def client_life(server: Server, seed: int, problems: list[Any]) -> None:

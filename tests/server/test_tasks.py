@@ -15,6 +15,7 @@ import uvloop
 from support.apps import read_body, respond
 from support.bench import bench
 from support.server import serve
+from support.turns import next_turn, turn
 
 from litmus.asgi import Receive, Scope, Send
 from litmus.server import eager
@@ -68,9 +69,7 @@ def loop(request: pytest.FixtureRequest) -> Any:
 
 def run_in(loop: asyncio.AbstractEventLoop, function: Callable[[], None], turns: int = 5) -> None:
     loop.call_soon(function)
-    for _ in range(turns):
-        loop.call_soon(loop.stop)
-        loop.run_forever()
+    turn(loop, turns)
 
 
 def test_the_first_step_is_taken_at_once(loop: asyncio.AbstractEventLoop) -> None:
@@ -78,7 +77,7 @@ def test_the_first_step_is_taken_at_once(loop: asyncio.AbstractEventLoop) -> Non
 
     async def work() -> None:
         steps.append(asyncio.current_task())
-        await asyncio.sleep(0)
+        await next_turn()
         steps.append(asyncio.current_task())
 
     def start() -> None:
@@ -124,7 +123,7 @@ def test_tasks_started_one_after_the_other_do_not_mix(loop: asyncio.AbstractEven
         VARIABLE.set(name)
         for _ in range(3):
             steps.append(VARIABLE.get())
-            await asyncio.sleep(0)
+            await next_turn()
 
     def start() -> None:
         for name in "abc":
@@ -177,6 +176,30 @@ def test_a_task_can_be_cancelled_and_awaited(loop: asyncio.AbstractEventLoop) ->
     assert watching.done()
 
 
+def test_who_uses_the_loop_while_a_task_is_made_does_not_take_its_place(
+    loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a finalizer may, when the collector comes in between: before the task's own first step or behind it."""
+    called: list[str] = []
+    tasks: list[asyncio.Task[None]] = []
+    real = asyncio.Task
+
+    async def work() -> None:
+        called.append("step")
+
+    def make(*arguments: Any, **options: Any) -> asyncio.Task[None]:
+        loop.call_soon(called.append, "before")
+        task = real(*arguments, **options)
+        loop.call_soon(called.append, "behind")
+        return task
+
+    monkeypatch.setattr(eager, "Task", make)
+    run_in(loop, lambda: tasks.append(start_task(loop, work())))
+    assert tasks[0].done()
+    assert called[0] == "step"
+    assert sorted(called) == ["before", "behind", "step"]
+
+
 # -- in the application ------------------------------------------------------------------------------------------------
 
 
@@ -193,35 +216,6 @@ def test_the_response_is_complete_before_the_read_callback_returns() -> None:
         on.do(on.arrive(GET), lambda: seen.append(list(ends)))
         assert seen == [["done"]]
         assert on.out.endswith(b"ok")
-
-
-def test_who_uses_the_loop_while_a_task_is_made_does_not_take_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As a finalizer may, when the collector comes in between: before the task's own first step or behind it."""
-    called: list[str] = []
-
-    async def work() -> None:
-        called.append("step")
-
-    async def main() -> None:
-        loop = asyncio.get_running_loop()
-        real = asyncio.Task
-
-        def make(*arguments: Any, **options: Any) -> asyncio.Task[None]:
-            loop.call_soon(called.append, "before")
-            task = real(*arguments, **options)
-            loop.call_soon(called.append, "behind")
-            return task
-
-        monkeypatch.setattr(eager, "Task", make)
-        tasks: list[asyncio.Task[None]] = []
-        loop.call_soon(lambda: tasks.append(eager.start_task(loop, work())))
-        await asyncio.sleep(0.01)
-        assert tasks[0].done()
-
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(main())
-    assert called[0] == "step"
-    assert sorted(called) == ["before", "behind", "step"]
 
 
 def test_all_who_ask_in_one_turn_are_served_before_anything_is_written() -> None:
@@ -244,7 +238,7 @@ def test_there_is_a_current_task_throughout() -> None:
         tasks = [asyncio.current_task()]
         await receive()
         tasks.append(asyncio.current_task())
-        await asyncio.sleep(0)
+        await next_turn()
         tasks.append(asyncio.current_task())
         return tasks
 
@@ -253,24 +247,13 @@ def test_there_is_a_current_task_throughout() -> None:
     assert all(other is first for other in others)
 
 
-def test_asyncio_timeout() -> None:
-    async def steps(scope: Scope, receive: Receive, send: Send) -> str:
-        try:
-            async with asyncio.timeout(0):
-                await asyncio.Event().wait()
-        except TimeoutError:
-            return "timeout"
-        return "none"
-
-    assert on_bench(steps) == "timeout"
-
-
-def test_asyncio_timeout_around_receive() -> None:
+@pytest.mark.parametrize("around", ["receive", "something else"])
+def test_asyncio_timeout(around: str) -> None:
     async def steps(scope: Scope, receive: Receive, send: Send) -> str:
         await receive()
         try:
             async with asyncio.timeout(0):
-                await receive()
+                await (receive() if around == "receive" else asyncio.Event().wait())
         except TimeoutError:
             return "timeout"
         return "none"
@@ -296,7 +279,7 @@ def test_a_task_group() -> None:
         done: list[int] = []
 
         async def child(number: int) -> None:
-            await asyncio.sleep(0)
+            await next_turn()
             done.append(number)
 
         async with asyncio.TaskGroup() as group:
@@ -482,7 +465,7 @@ def test_context_variables_do_not_leak_between_requests() -> None:
         before = VARIABLE.get()
         VARIABLE.set(scope["path"])
         body = await read_body(receive)
-        await asyncio.sleep(0)
+        await next_turn()
         await respond(send, f"{before} {VARIABLE.get()} {len(body)}".encode())
 
     with serve(app) as server, server.connect() as one, server.connect() as two:
@@ -496,7 +479,7 @@ def test_context_variables_do_not_leak_between_pipelined_requests() -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         before = VARIABLE.get()
         VARIABLE.set(scope["path"])
-        await asyncio.sleep(0)
+        await next_turn()
         await respond(send, before.encode())
 
     with serve(app) as server, server.connect() as client:

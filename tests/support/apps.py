@@ -1,7 +1,11 @@
 """Small ASGI applications, and what they are made of."""
 
+import asyncio
+import threading
 from collections.abc import Iterable
 from typing import Any
+
+from support.waiting import DEADLINE
 
 from litmus.asgi import Receive, Scope, Send
 
@@ -52,3 +56,28 @@ class Routes:
 
     async def index(self, scope: Scope, receive: Receive, send: Send) -> None:
         await hello(scope, receive, send)
+
+
+class Gated(Routes):
+    """``/slow`` is answered when the test opens the gate; its body is not read.
+
+    Attributes:
+        gate: to be set in the server's loop.
+    """
+
+    def __init__(self) -> None:
+        self.gate = asyncio.Event()
+        self._reached = threading.Semaphore(0)
+
+    async def slow(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.pass_gate()
+        await respond(send)
+
+    async def pass_gate(self) -> None:
+        """Tell the test that a request has reached the gate, and wait until it is open."""
+        self._reached.release()
+        await self.gate.wait()
+
+    def wait_until_reached(self) -> None:
+        """In the test: wait until one more request has reached the gate."""
+        assert self._reached.acquire(timeout=DEADLINE), "no request has reached the gate"

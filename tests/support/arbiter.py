@@ -12,20 +12,20 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import psutil
+from support.operator import IN_CHARGE, Operator
 
-from litmus.control.client import Client, call
-from litmus.control.messages import Done, Refused, Reload, Reply, Request, Scale, Stats, Status
+from litmus.control.messages import Done, Refused, Reload, Reply, Scale
 
 DEADLINE = 20.0
 TESTS = Path(__file__).resolve().parent.parent
 
 
-def count_descriptors(process: int | str = "self") -> int:
-    """How many descriptors a process has open, and in this one the one needed for counting."""
-    return len(list(Path(f"/proc/{process}/fd").iterdir()))
+def count_descriptors() -> int:
+    """How many descriptors this process has open, and the one needed for counting."""
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 class Greeting(NamedTuple):
@@ -35,7 +35,7 @@ class Greeting(NamedTuple):
     place: str
 
 
-class ArbiterProcess:
+class ArbiterProcess(Operator):
     """One arbiter, whose configuration, control socket and log belong to the test."""
 
     def __init__(self, folder: Path) -> None:
@@ -91,11 +91,6 @@ class ArbiterProcess:
             self._news.notify_all()
 
     @property
-    def pid(self) -> int:
-        assert self.process is not None
-        return self.process.pid
-
-    @property
     def log(self) -> str:
         return "\n".join(self.lines)
 
@@ -121,42 +116,12 @@ class ArbiterProcess:
         self.wait_for("generation 1 serves")
         return self
 
-    def signal(self, number: signal.Signals) -> None:
-        os.kill(self.pid, number)
-
-    def ask(self, request: Request, timeout: float = DEADLINE) -> Reply:
-        return call(self.control, request, timeout)
-
-    def status(self) -> dict[str, Any]:
-        reply = self.ask(Status())
-        assert isinstance(reply, Done)
-        return reply.result
-
-    def stats(self) -> dict[str, Any]:
-        reply = self.ask(Stats())
-        assert isinstance(reply, Done)
-        return reply.result
-
     def worker_pids(self) -> list[int]:
         """Of those in charge, by slot."""
-        return [row["pid"] for row in self.status()["workers"] if row["state"] in ("booting", "ready")]
-
-    def wait_for_leavers(self) -> None:
-        """Wait until nobody is left that was told to go."""
-        while leaving := [row["pid"] for row in self.status()["workers"] if row["state"] not in ("booting", "ready")]:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                psutil.Process(leaving[0]).wait(DEADLINE)
-
-    def descriptors(self) -> int:
-        """How many the arbiter has open, not counting clients of its control socket."""
-        with Client(self.control) as client:
-            # By the time of the answer, all who hung up before have been noticed.
-            assert isinstance(client.call(Status(), DEADLINE), Done)
-            return count_descriptors(self.pid) - 1
+        return [row["pid"] for row in self.status()["workers"] if row["state"] in IN_CHARGE]
 
     def address(self, index: int = 0) -> tuple[str, int]:
-        host, _, port = self.status()["addresses"][index].rpartition(":")
-        return host.strip("[]"), int(port)
+        return self.tcp_address(index)
 
     def end(self) -> int:
         """Wait for the end, and return the exit code."""

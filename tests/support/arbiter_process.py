@@ -15,7 +15,7 @@ from litmus.arbiter.crew import Crew
 from litmus.arbiter.errors import StartupError
 from litmus.arbiter.fleet import Fleet
 from litmus.arbiter.listeners import Listeners
-from litmus.arbiter.slots import Timings
+from litmus.arbiter.timings import Timings
 from litmus.settings import load
 
 PR_SET_CHILD_SUBREAPER = 36

@@ -7,6 +7,7 @@ from typing import Any
 
 import uvloop
 from support.server import make_engine
+from support.turns import turn
 
 from litmus.asgi import Application
 from litmus.server.connection import Connection
@@ -100,9 +101,7 @@ class Bench:
         return self
 
     def turn(self, turns: int = 1) -> "Bench":
-        for _ in range(turns):
-            self.loop.call_soon(self.loop.stop)
-            self.loop.run_forever()
+        turn(self.loop, turns)
         return self
 
     def arrive(self, data: bytes) -> Callable[[], None]:
@@ -152,7 +151,5 @@ def bench(application: Application, **options: Any) -> Iterator[Bench]:
     finally:
         for task in asyncio.all_tasks(loop):
             task.cancel()
-        for _ in range(10):
-            loop.call_soon(loop.stop)
-            loop.run_forever()
+        turn(loop, 10)
         loop.close()

@@ -99,13 +99,14 @@ class FakeArbiter:
     def __init__(self) -> None:
         self.calls: list[Any] = []
         self.pending: list[ReplyCallback] = []
+        self.summary: dict[str, Any] = {"state": "running"}
         self.statistics: dict[str, Any] = {"workers": []}
         self.outcome: Reply | None = None
         self.stopping: Reply = Done({"workers": 0})
 
     def status(self) -> dict[str, Any]:
         self.calls.append("status")
-        return {"state": "running"}
+        return self.summary
 
     def stats(self) -> dict[str, Any]:
         self.calls.append("stats")

@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import re
-import signal
 import socket
 import subprocess
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -13,18 +12,15 @@ from typing import Any
 
 import httpx
 import psutil
-from support.arbiter import count_descriptors
 from support.http import Client
 from support.litmusd import Litmusd
+from support.operator import Operator
+from support.plain import pid_in
 from support.waiting import DEADLINE, wait_until
 
-from litmus.control.client import Client as ControlClient
-from litmus.control.client import call
-from litmus.control.messages import Done, Reload, Reply, Request, Scale, Stats, Status
+from litmus.control.messages import Done, Reload, Scale
 
 APPS = Path(__file__).parents[1] / "integration" / "apps"
-
-_LEAVING = ("draining", "stopping", "killed")
 
 
 def configuration(
@@ -47,7 +43,7 @@ def configuration(
     return "\n".join(lines) + "\n"
 
 
-class Deployment(Litmusd):
+class Deployment(Litmusd, Operator):
     """A running server in ``folder``, started from a litmus.toml there, and the clients that are made here.
 
     Args:
@@ -93,30 +89,9 @@ class Deployment(Litmusd):
 
     # The operator's side
 
-    @property
-    def pid(self) -> int:
-        return self.process.pid
-
-    def signal(self, number: signal.Signals) -> None:
-        self.process.send_signal(number)
-
     def litmusctl(self, *arguments: object) -> "subprocess.CompletedProcess[str]":
         """Run litmusctl as an operator does: it finds the server by its configuration."""
         return self.ctl("-c", self.config, *arguments)
-
-    def ask(self, request: Request, timeout: float = DEADLINE) -> Reply:
-        """What litmusctl does, without the time that a new interpreter takes."""
-        return call(self.control, request, timeout)
-
-    def status(self) -> dict[str, Any]:
-        reply = self.ask(Status())
-        assert isinstance(reply, Done), reply
-        return reply.result
-
-    def stats(self) -> dict[str, Any]:
-        reply = self.ask(Stats())
-        assert isinstance(reply, Done), reply
-        return reply.result
 
     def worker_stats(self, pid: int) -> dict[str, Any]:
         """The row of one worker."""
@@ -148,13 +123,6 @@ class Deployment(Litmusd):
         wait_until(settled, lambda: f"{workers} ready workers, and no others: {self.status()['workers']}")
         return self.workers()
 
-    def wait_for_leavers(self) -> None:
-        """Wait until nobody is left that was told to go."""
-        wait_until(
-            lambda: not any(row["state"] in _LEAVING for row in self.status()["workers"]),
-            lambda: f"the end of those who leave: {self.status()['workers']}",
-        )
-
     # What it says
 
     def wait_for_line(self, pattern: str) -> re.Match[str]:
@@ -179,8 +147,7 @@ class Deployment(Litmusd):
     @property
     def address(self) -> tuple[str, int]:
         """The first TCP address."""
-        host, _, port = self.status()["addresses"][0].rpartition(":")
-        return host.strip("[]"), int(port)
+        return self.tcp_address()
 
     @property
     def base(self) -> str:
@@ -207,7 +174,7 @@ class Deployment(Litmusd):
 
         def knock() -> bool:
             client = self.connect(address)
-            pid = int(client.get("/work").body.split()[0])
+            pid = pid_in(client.get("/work"))
             if pid in found or pid not in wanted:
                 client.close()
             else:
@@ -218,13 +185,6 @@ class Deployment(Litmusd):
         return found
 
     # What it costs
-
-    def descriptors(self) -> int:
-        """How many the arbiter has open, not counting clients of its control socket."""
-        with ControlClient(self.control) as client:
-            # By the time of the answer, all who hung up before have been noticed.
-            assert isinstance(client.call(Status(), DEADLINE), Done)
-            return count_descriptors(self.pid) - 1
 
     def memory(self) -> int:
         """Resident bytes of the arbiter and of all its workers."""

@@ -90,7 +90,7 @@ class FakeWorker:
                         for listener in self.boot.listeners:
                             while self.greet(listener.socket):
                                 pass
-                    self.tell(Drained([]))
+                    self.tell(Drained(0))
                     os._exit(0)
                 case Drain():
                     _logger.info("not draining")
@@ -172,7 +172,7 @@ def _babble(worker: FakeWorker) -> None:
 
 def _stutter(worker: FakeWorker) -> None:
     worker.tell(Ready())
-    worker.boot.pipe.sendall(messages.encode(Drained(["x" * 100]))[:50])
+    worker.boot.pipe.sendall(messages.encode(BootFailed("import", "x" * 100, ""))[:50])
     signal.pause()
 
 

@@ -27,7 +27,11 @@ class Client:
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.settimeout(DEADLINE)
-        self.socket.connect(address)
+        try:
+            self.socket.connect(address)
+        except OSError:
+            self.socket.close()
+            raise
         self._buffer = b""
 
     def __enter__(self) -> "Client":
@@ -131,16 +135,18 @@ class Client:
             body = self.exactly(int(dict(headers)[b"content-length"]))
         elif b"transfer-encoding" in names:
             assert dict(headers)[b"transfer-encoding"] == b"chunked"
-            body = self._chunks()
+            body = self.chunks()
         else:
             assert dict(headers).get(b"connection") == b"close"
             body = self.rest()
         return Response(status, headers, body)
 
-    def _chunks(self) -> bytes:
-        body = b""
-        while size := int(self.until(b"\r\n"), 16):
-            body += self.exactly(size)
-            assert self.exactly(2) == b"\r\n"
+    def chunk(self) -> bytes:
+        """The next chunk of a body; an empty one is the last."""
+        data = self.exactly(int(self.until(b"\r\n"), 16))
         assert self.exactly(2) == b"\r\n"
-        return body
+        return data
+
+    def chunks(self) -> bytes:
+        """What is left of a body in chunks, to its end."""
+        return b"".join(iter(self.chunk, b""))

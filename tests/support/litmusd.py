@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -38,6 +38,12 @@ def command(program: str, *arguments: object) -> list[str]:
     return [sys.executable, "-m", f"litmus.cli.{program}", *map(str, arguments)]
 
 
+def without(streams: Sequence[int], words: list[str]) -> list[str]:
+    """The command that runs another one with some of its standard streams closed."""
+    closed = " ".join(f"{number}>&-" for number in streams)
+    return ["sh", "-c", f'exec "$@" {closed}', "sh", *words] if streams else words
+
+
 def run(
     program: str, *arguments: object, cwd: Path, environ: Mapping[str, str] | None = None
 ) -> "subprocess.CompletedProcess[str]":
@@ -54,9 +60,18 @@ def run(
 
 
 class Litmusd:
-    """A server started in ``folder``; it counts as started when it tells so to its service manager, played here."""
+    """A server started in ``folder``; it counts as started when it tells so to its service manager, played here.
 
-    def __init__(self, folder: Path, *arguments: object, environ: Mapping[str, str] | None = None) -> None:
+    ``closed``: the standard streams that it is not given.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *arguments: object,
+        environ: Mapping[str, str] | None = None,
+        closed: Sequence[int] = (),
+    ) -> None:
         self.folder = folder
         self._notifications = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._notify_path = folder / "notify"
@@ -64,7 +79,7 @@ class Litmusd:
         self._notifications.bind(str(self._notify_path))
         self._errors = (folder / "stderr").open("w+")
         self.process = subprocess.Popen(
-            command("litmusd", *arguments),
+            without(closed, command("litmusd", *arguments)),
             cwd=folder,
             env=clean_environ(folder, {"NOTIFY_SOCKET": str(self._notify_path), **(environ or {})}),
             stdout=subprocess.PIPE,

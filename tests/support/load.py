@@ -17,6 +17,9 @@ from litmus.server.engine import DRAIN_SECONDS
 PATIENCE = 0.9 * DRAIN_SECONDS
 """An idle connection may be closed; but not, the server says, as long as a client pauses for less than this."""
 
+PAUSE = 0.003
+"""Between two requests of one client, so that few clients are a steady load and not a flood. Nothing is waited for."""
+
 UPLOAD = bytes(range(256)) * 800
 
 
@@ -152,7 +155,7 @@ class Load:
                     connection = None
                 if connection is not None and not connection.worker:
                     connection = None
-                await asyncio.sleep(0.003)
+                await asyncio.sleep(PAUSE)
         finally:
             if connection is not None:
                 connection.close()
@@ -172,7 +175,7 @@ class Load:
             if connection is not None:
                 connection.close()
             headers = () if headers else ("Connection: close",)
-            await asyncio.sleep(0.003)
+            await asyncio.sleep(PAUSE)
 
     async def rude(self) -> None:
         """Leaves in the middle of whatever it began."""
@@ -187,7 +190,7 @@ class Load:
             for data in beginnings:
                 with contextlib.suppress(OSError, TimeoutError):
                     await self.leave_after(data)
-                await asyncio.sleep(0.003)
+                await asyncio.sleep(PAUSE)
 
     async def leave_after(self, data: bytes) -> None:
         """Send something, and break the connection when an answer begins, or none does for a moment."""

@@ -7,6 +7,8 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,6 +21,7 @@ from litmus.memory.segment import Segment
 from litmus.memory.slab import Slab
 from litmus.server.access import AccessLog
 from litmus.server.connection import Connection
+from litmus.server.deadlines import TICK_NS
 from litmus.server.engine import Engine
 from litmus.settings import Override, Settings, load
 
@@ -50,16 +53,21 @@ def make_engine(
     loop: asyncio.AbstractEventLoop,
     arena: int = Slab.MINIMUM,
     access: bool = False,
+    clock: Callable[[], int] | None = None,
     **options: object,
 ) -> tuple[Engine, Lines]:
-    """An engine over memory of its own. No time passes in it until ``engine.tick`` is called."""
+    """An engine over memory of its own.
+
+    ``clock`` is the engine's; without, no time passes in it until ``engine.tick`` is called.
+    """
     segment = Segment(seats=1)
     seat = segment.seat(0)
     seat.flight.open()
     slab = Slab(segment.arena(0, arena), seat.scoreboard)
     lines = Lines()
-    engine = Engine(make_settings(**options), loop, seat, slab, application, AccessLog(lines) if access else None)
-    return engine, lines
+    log = AccessLog(lines) if access else None
+    by_hand = partial(next, count(0, TICK_NS))  # goes on by one tick whenever the engine looks at it
+    return Engine(make_settings(**options), loop, seat, slab, application, log, clock or by_hand), lines
 
 
 class Server:

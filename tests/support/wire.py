@@ -151,6 +151,9 @@ class Wire:
     def wake(self) -> None:
         self._woken = True
 
+    def interim(self, status: int) -> None:
+        """It is in the output all the same."""
+
     def refused(self, error: ProtocolError, answered: bool) -> None:
         self.refusals.append(error)
 
@@ -224,6 +227,11 @@ class Wire:
         assert self.machine.deadline == DEADLINES[self.state] or self.machine.deadline != 0
         if successor is None:
             self.closed = True
+
+
+def bytewise(data: bytes) -> list[bytes]:
+    """``data`` cut into single bytes."""
+    return splits(data, range(len(data)))
 
 
 def splits(data: bytes, points: Iterable[int]) -> list[bytes]:

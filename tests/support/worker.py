@@ -110,12 +110,12 @@ class WorkerProcess:
         assert self.wait() == 3
         return message
 
-    def drain(self, timeout: float = 10.0, sweep: bool = False) -> list[str]:
-        """Tell it to drain, and wait for its end. Returns what it had to cut. Idle clients take it a second."""
+    def drain(self, timeout: float = 10.0, sweep: bool = False) -> int:
+        """Tell it to drain, and wait for its end. Returns how much it had to cut. Idle clients take it a second."""
         self.tell(Drain(timeout, sweep))
         return self.drained()
 
-    def drained(self) -> list[str]:
+    def drained(self) -> int:
         message = self.hear()
         assert isinstance(message, Drained), message
         assert self.hear() is None

@@ -13,6 +13,7 @@ import pytest
 import uvloop
 from support.apps import hello
 from support.server import make_engine
+from support.turns import next_turn, turn
 from support.waiting import wait_until
 
 from litmus.settings import ListenSettings
@@ -48,9 +49,7 @@ class Door:
         self.clients.pop(0).close()
 
     def turn(self, turns: int = 30) -> None:
-        for _ in range(turns):
-            self.loop.call_soon(self.loop.stop)
-            self.loop.run_forever()
+        turn(self.loop, turns)
 
 
 @contextmanager
@@ -146,7 +145,7 @@ def test_a_late_loop_does_not_take_its_own_lateness_for_quiet(full: bool) -> Non
         made.open()
         made.knock()
         made.turn()
-        sweep = made.loop.create_task(made.acceptor.sweep())
+        sweep = made.loop.create_task(made.acceptor.sweep(limit=30.0))
         made.turn(3)
         made.knock()
         if full:
@@ -159,6 +158,60 @@ def test_a_late_loop_does_not_take_its_own_lateness_for_quiet(full: bool) -> Non
         if full:
             made.leave()
         made.loop.run_until_complete(sweep)
+
+
+def stand_in(made: Door) -> socket.socket:
+    """Give it a listener of a slot that nobody serves, on which somebody waits. Returns the test's own handle on it."""
+    vacant = socket.create_server(("127.0.0.1", 0), backlog=256)
+    made.sockets.append(vacant)
+    made.knock(3, listener=-1)
+    made.loop.call_soon(made.acceptor.stand_in, 7, [vacant.dup()])
+    made.turn()
+    return vacant
+
+
+def test_it_stands_in_for_another_slot_until_that_is_served_again() -> None:
+    with door(room=100) as made:
+        made.open()
+        stand_in(made)
+        assert made.connections == 3
+        made.knock(2, listener=-1)
+        made.turn()
+        assert made.connections == 5
+        made.loop.call_soon(made.acceptor.stand_down, 7)
+        made.loop.call_soon(made.acceptor.stand_down, 8)
+        made.turn()
+        made.knock(2, listener=-1)
+        made.knock(listener=0)
+        made.turn()
+        assert made.connections == 6
+
+
+def test_a_full_one_stands_in_as_far_as_there_is_room() -> None:
+    with door(room=2) as made:
+        made.open()
+        stand_in(made)
+        assert made.connections == 2
+        made.leave()
+        made.turn()
+        assert made.connections == 2
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_one_that_is_closed_lets_go_of_other_slots(before: bool) -> None:
+    """Or a listener that nobody accepts from would stay open."""
+    with door(room=100) as made:
+        made.open()
+        if before:
+            made.loop.call_soon(made.acceptor.close)
+            made.turn()
+        vacant = stand_in(made)
+        made.loop.call_soon(made.acceptor.close)
+        made.turn()
+        address = vacant.getsockname()
+        vacant.close()
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(address)
 
 
 @contextmanager
@@ -191,7 +244,7 @@ def test_without_descriptors_the_queue_waits(caplog: pytest.LogCaptureFixture) -
         async def scenario() -> None:
             with without_descriptors():
                 for _ in range(100):
-                    await asyncio.sleep(0)
+                    await next_turn()
                 assert made.connections == 1
                 assert len(caplog.records) == 1
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from support import processes
+from support.marks import needs_root
 from support.worker import WorkerProcess
 
 from litmus.worker.parent import die_with
@@ -17,7 +18,7 @@ STUCK = """
 import os, time
 
 os.write({writer}, b"%d\\n" % os.getpid())
-time.sleep(3600)
+time.sleep(3600)  # for good: nobody waits for its end
 """
 
 
@@ -27,10 +28,7 @@ def next_line(reader: int) -> bytes:
     return os.read(reader, 100)
 
 
-@pytest.mark.parametrize(
-    "user",
-    ["", pytest.param("nobody", marks=pytest.mark.skipif(os.geteuid() != 0, reason="only root can give up root"))],
-)
+@pytest.mark.parametrize("user", ["", pytest.param("nobody", marks=needs_root)])
 def test_a_worker_that_is_stuck_in_an_import(user: str) -> None:
     """With a user it has forgotten what it told the kernel as root."""
     reader, writer = os.pipe()

@@ -6,11 +6,10 @@ import pwd
 from collections.abc import Callable
 
 import pytest
+from support.marks import needs_root
 from support.processes import in_child
 
-from litmus.worker.privileges import drop, ids
-
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give up root")
+from litmus.worker.privileges import PrivilegeError, drop, ids
 
 NOBODY = pwd.getpwnam("nobody")
 
@@ -72,15 +71,45 @@ def test_it_is_for_good() -> None:
             os.setuid(0)
         with pytest.raises(PermissionError):
             os.setgid(0)
-        with pytest.raises(PermissionError):
+        with pytest.raises(PrivilegeError, match=r"arbiter\.user = 'root', .*: Operation not permitted"):
             drop("root", "")
 
     in_a_child_that(lambda: drop("nobody", ""), come_back)
 
 
 @needs_root
-def test_who_is_that_user_already_needs_no_rights() -> None:
-    in_a_child_that(lambda: drop("nobody", ""), lambda: drop("nobody", ""))
+@pytest.mark.parametrize(("user", "group"), [("nobody", ""), ("nobody", "daemon"), ("", "daemon")])
+def test_who_is_that_already_needs_no_rights(user: str, group: str) -> None:
+    """As under a service manager that gave its user another group than the user's own, and further ones."""
+    daemon = grp.getgrnam("daemon").gr_gid
+
+    def become_nobody() -> None:
+        os.setgroups([daemon, 12345])
+        os.setgid(daemon)
+        os.setuid(NOBODY.pw_uid)
+
+    def check() -> None:
+        assert ids(user, group) == (-1, -1)
+
+    stays = expect(NOBODY.pw_uid, daemon, {daemon, 12345})
+    in_a_child_that(become_nobody, check, lambda: drop(user, group), stays)
+
+
+@needs_root
+def test_a_group_that_one_is_only_a_member_of_is_a_change() -> None:
+    daemon = grp.getgrnam("daemon").gr_gid
+
+    def become_nobody() -> None:
+        os.setgroups([daemon])
+        os.setgid(NOBODY.pw_gid)
+        os.setuid(NOBODY.pw_uid)
+
+    def check() -> None:
+        assert ids("nobody", "daemon") == (-1, daemon)
+        with pytest.raises(PrivilegeError, match=r"arbiter\.group = 'daemon': a worker cannot become that: Operation"):
+            drop("nobody", "daemon")
+
+    in_a_child_that(become_nobody, check)
 
 
 @needs_root
@@ -94,5 +123,5 @@ def test_the_environment_says_who_it_is() -> None:
 
 @pytest.mark.parametrize(("user", "group"), [("no-such-user-here", ""), ("", "no-such-group-here")])
 def test_unknown_names(user: str, group: str) -> None:
-    with pytest.raises(KeyError, match="no-such"):
+    with pytest.raises(PrivilegeError, match=r"arbiter\.user = .*, arbiter\.group = .*: .*no-such"):
         drop(user, group)

@@ -1,17 +1,13 @@
 """The shop in Django, by its ASGI handler. The three shops have the same routes."""
 
-import asyncio
 import hashlib
-import logging
-from collections.abc import AsyncIterator
 
 import django
+import goods
 from django.conf import settings
 from django.core.asgi import get_asgi_application
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, StreamingHttpResponse
 from django.urls import path, reverse
-
-PIECE = bytes(range(256)) * 256  # 64 KiB
 
 settings.configure(
     DEBUG=False,
@@ -27,8 +23,6 @@ settings.configure(
     },
 )
 django.setup()
-
-log = logging.getLogger("shop")
 
 
 def hello(request: HttpRequest, name: str) -> HttpResponse:
@@ -49,16 +43,7 @@ def form(request: HttpRequest) -> HttpResponse:
 
 def file(request: HttpRequest) -> HttpResponse:
     upload = request.FILES["file"]
-    content = upload.read()
-    return JsonResponse(
-        {
-            "filename": upload.name,
-            "content_type": upload.content_type,
-            "size": len(content),
-            "sha256": hashlib.sha256(content).hexdigest(),
-            "note": request.POST["note"],
-        }
-    )
+    return JsonResponse(goods.receipt(upload.name, upload.content_type, upload.read(), request.POST["note"]))
 
 
 def digest(request: HttpRequest) -> HttpResponse:
@@ -70,32 +55,15 @@ def digest(request: HttpRequest) -> HttpResponse:
 
 
 async def stream(request: HttpRequest, count: int) -> HttpResponseBase:
-    async def lines() -> AsyncIterator[str]:
-        for number in range(count):
-            yield f"line {number}\n"
-            await asyncio.sleep(0)
-
-    return StreamingHttpResponse(lines(), content_type="text/plain; charset=utf-8")
+    return StreamingHttpResponse(goods.lines(count), content_type="text/plain; charset=utf-8")
 
 
 async def endless(request: HttpRequest, tag: str) -> HttpResponseBase:
-    async def body() -> AsyncIterator[bytes]:
-        try:
-            while True:
-                yield PIECE
-                await asyncio.sleep(0)
-        finally:
-            log.warning("left %s", request.path)
-
-    return StreamingHttpResponse(body())
+    return StreamingHttpResponse(goods.endless_pieces(request.path))
 
 
 async def download(request: HttpRequest, count: int) -> HttpResponseBase:
-    async def body() -> AsyncIterator[bytes]:
-        for _ in range(count):
-            yield PIECE
-
-    return StreamingHttpResponse(body(), headers={"Content-Length": str(count * len(PIECE))})
+    return StreamingHttpResponse(goods.pieces(count), headers={"Content-Length": str(count * len(goods.PIECE))})
 
 
 def boom(request: HttpRequest) -> HttpResponse:
@@ -103,12 +71,7 @@ def boom(request: HttpRequest) -> HttpResponse:
 
 
 async def boom_late(request: HttpRequest) -> HttpResponseBase:
-    async def body() -> AsyncIterator[bytes]:
-        yield b"so far so "
-        await asyncio.sleep(0)
-        raise ValueError("too late")
-
-    return StreamingHttpResponse(body())
+    return StreamingHttpResponse(goods.spoilt_pieces())
 
 
 def page(request: HttpRequest) -> HttpResponse:

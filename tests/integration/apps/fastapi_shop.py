@@ -1,26 +1,21 @@
 """The shop in FastAPI. The three shops have the same routes."""
 
-import asyncio
 import contextlib
 import hashlib
-import logging
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
+import goods
 from fastapi import BackgroundTasks, FastAPI, File, Form, Query, Request, Response, UploadFile
 from fastapi.responses import PlainTextResponse, RedirectResponse, StreamingResponse
 from pydantic import BaseModel
 
-log = logging.getLogger("shop")
-
-PIECE = bytes(range(256)) * 256  # 64 KiB
-
 
 @contextlib.asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, object]]:
-    log.warning("opening")
+    goods.log.warning("opening")
     yield {"stock": {"apples": 3}}
-    log.warning("closing")
+    goods.log.warning("closing")
 
 
 app = FastAPI(lifespan=lifespan)
@@ -62,14 +57,7 @@ async def form(name: Annotated[str, Form()], town: Annotated[str, Form()]) -> di
 
 @app.post("/file")
 async def file(file: Annotated[UploadFile, File()], note: Annotated[str, Form()]) -> dict[str, Any]:
-    content = await file.read()
-    return {
-        "filename": file.filename,
-        "content_type": file.content_type,
-        "size": len(content),
-        "sha256": hashlib.sha256(content).hexdigest(),
-        "note": note,
-    }
+    return goods.receipt(file.filename, file.content_type, await file.read(), note)
 
 
 @app.post("/digest")
@@ -83,34 +71,17 @@ async def digest(request: Request) -> dict[str, Any]:
 
 @app.get("/stream/{count}")
 async def stream(count: int) -> Response:
-    async def lines() -> AsyncIterator[str]:
-        for number in range(count):
-            yield f"line {number}\n"
-            await asyncio.sleep(0)
-
-    return StreamingResponse(lines(), media_type="text/plain")
+    return StreamingResponse(goods.lines(count), media_type="text/plain")
 
 
 @app.get("/endless/{tag}")
 async def endless(request: Request) -> Response:
-    async def body() -> AsyncIterator[bytes]:
-        try:
-            while True:
-                yield PIECE
-                await asyncio.sleep(0)
-        finally:
-            log.warning("left %s", request.url.path)
-
-    return StreamingResponse(body())
+    return StreamingResponse(goods.endless_pieces(request.url.path))
 
 
 @app.get("/download/{count}")
 async def download(count: int) -> Response:
-    async def body() -> AsyncIterator[bytes]:
-        for _ in range(count):
-            yield PIECE
-
-    return StreamingResponse(body(), headers={"content-length": str(count * len(PIECE))})
+    return StreamingResponse(goods.pieces(count), headers={"content-length": str(count * len(goods.PIECE))})
 
 
 @app.get("/state")
@@ -120,12 +91,14 @@ async def state(request: Request) -> Any:
 
 @app.post("/background/{tag}", status_code=202)
 async def background(request: Request, tasks: BackgroundTasks) -> str:
-    async def work() -> None:
-        await asyncio.sleep(0.3)
-        log.warning("done %s", request.url.path)
-
-    tasks.add_task(work)
+    tasks.add_task(goods.sweep, request.url.path)
     return "accepted"
+
+
+@app.post("/release")
+async def release() -> str:
+    goods.released.set()
+    return "released"
 
 
 @app.get("/boom")
@@ -135,12 +108,7 @@ async def boom() -> None:
 
 @app.get("/boom-late")
 async def boom_late() -> Response:
-    async def body() -> AsyncIterator[bytes]:
-        yield b"so far so "
-        await asyncio.sleep(0)
-        raise ValueError("too late")
-
-    return StreamingResponse(body())
+    return StreamingResponse(goods.spoilt_pieces())
 
 
 @app.api_route("/page", methods=["GET", "HEAD"])

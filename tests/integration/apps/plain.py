@@ -62,10 +62,16 @@ async def answer(send: Any, *words: object) -> None:
 
 
 async def begin(send: Any) -> None:
-    """The head and the pid, and the certainty that they are on their way."""
+    """The head and the pid."""
     await start(send)
     await send({"type": "http.response.body", "body": b"%d\n" % os.getpid(), "more_body": True})
-    await asyncio.sleep(0.01)
+
+
+async def hold(receive: Any, send: Any) -> None:
+    """Begin to answer, and wait until the client has sent all of its body: when it has seen the beginning, it says."""
+    await begin(send)
+    async for _ in pieces(receive):
+        pass
 
 
 async def pieces(receive: Any) -> AsyncIterator[bytes]:
@@ -93,10 +99,8 @@ async def upload(scope: Any, receive: Any, send: Any) -> None:
 
 
 async def held(scope: Any, receive: Any, send: Any) -> None:
-    """Begins to answer at once, and finishes when the client has sent all of its body: it decides how long it takes."""
-    await begin(send)
-    async for _ in pieces(receive):
-        pass
+    """Begins to answer at once, and finishes when the client wants it to."""
+    await hold(receive, send)
     await send({"type": "http.response.body", "body": b"done"})
 
 
@@ -126,8 +130,8 @@ async def download(scope: Any, receive: Any, send: Any) -> None:
     try:
         while count == "endless" or sent < int(count):
             await send({"type": "http.response.body", "body": PIECE, "more_body": True})
-            await asyncio.sleep(0)
             sent += 1
+            await asyncio.sleep(0)  # others have their turn, too; not so in ``flood``
     except OSError:
         log.warning("%s: the client left", scope["path"])
         raise
@@ -160,15 +164,15 @@ async def stubborn(scope: Any, receive: Any, send: Any) -> None:
 
 
 async def block(scope: Any, receive: Any, send: Any) -> None:
-    """Blocks the whole worker until somebody opens the named pipe of the query string for writing."""
-    await begin(send)
+    """Blocks the whole worker, when the client wants it to, until somebody writes to the query string's named pipe."""
+    await hold(receive, send)
     Path(scope["query_string"].decode()).read_bytes()
     await send({"type": "http.response.body", "body": b"unblocked"})
 
 
 async def sleep(scope: Any, receive: Any, send: Any) -> None:
-    """Blocks the whole worker for good."""
-    await begin(send)
+    """Blocks the whole worker for good, when the client wants it to."""
+    await hold(receive, send)
     time.sleep(3600)
 
 

@@ -1,27 +1,22 @@
 """The shop in Starlette. The three shops have the same routes."""
 
-import asyncio
 import contextlib
 import hashlib
-import logging
 from collections.abc import AsyncIterator
 
+import goods
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-log = logging.getLogger("shop")
-
-PIECE = bytes(range(256)) * 256  # 64 KiB
-
 
 @contextlib.asynccontextmanager
 async def lifespan(app: Starlette) -> AsyncIterator[dict[str, object]]:
-    log.warning("opening")
+    goods.log.warning("opening")
     yield {"stock": {"apples": 3}}
-    log.warning("closing")
+    goods.log.warning("closing")
 
 
 async def hello(request: Request) -> Response:
@@ -44,16 +39,7 @@ async def form(request: Request) -> Response:
 async def file(request: Request) -> Response:
     async with request.form() as fields:
         upload = fields["file"]
-        content = await upload.read()
-        return JSONResponse(
-            {
-                "filename": upload.filename,
-                "content_type": upload.content_type,
-                "size": len(content),
-                "sha256": hashlib.sha256(content).hexdigest(),
-                "note": fields["note"],
-            }
-        )
+        return JSONResponse(goods.receipt(upload.filename, upload.content_type, await upload.read(), fields["note"]))
 
 
 async def digest(request: Request) -> Response:
@@ -65,34 +51,16 @@ async def digest(request: Request) -> Response:
 
 
 async def stream(request: Request) -> Response:
-    async def lines() -> AsyncIterator[str]:
-        for number in range(request.path_params["count"]):
-            yield f"line {number}\n"
-            await asyncio.sleep(0)
-
-    return StreamingResponse(lines(), media_type="text/plain")
+    return StreamingResponse(goods.lines(request.path_params["count"]), media_type="text/plain")
 
 
 async def endless(request: Request) -> Response:
-    async def body() -> AsyncIterator[bytes]:
-        try:
-            while True:
-                yield PIECE
-                await asyncio.sleep(0)
-        finally:
-            log.warning("left %s", request.url.path)
-
-    return StreamingResponse(body())
+    return StreamingResponse(goods.endless_pieces(request.url.path))
 
 
 async def download(request: Request) -> Response:
     count = request.path_params["count"]
-
-    async def body() -> AsyncIterator[bytes]:
-        for _ in range(count):
-            yield PIECE
-
-    return StreamingResponse(body(), headers={"content-length": str(count * len(PIECE))})
+    return StreamingResponse(goods.pieces(count), headers={"content-length": str(count * len(goods.PIECE))})
 
 
 async def state(request: Request) -> Response:
@@ -100,11 +68,12 @@ async def state(request: Request) -> Response:
 
 
 async def background(request: Request) -> Response:
-    async def work() -> None:
-        await asyncio.sleep(0.3)
-        log.warning("done %s", request.url.path)
+    return PlainTextResponse("accepted", 202, background=BackgroundTask(goods.sweep, request.url.path))
 
-    return PlainTextResponse("accepted", 202, background=BackgroundTask(work))
+
+async def release(request: Request) -> Response:
+    goods.released.set()
+    return PlainTextResponse("released")
 
 
 async def boom(request: Request) -> Response:
@@ -112,12 +81,7 @@ async def boom(request: Request) -> Response:
 
 
 async def boom_late(request: Request) -> Response:
-    async def body() -> AsyncIterator[bytes]:
-        yield b"so far so "
-        await asyncio.sleep(0)
-        raise ValueError("too late")
-
-    return StreamingResponse(body())
+    return StreamingResponse(goods.spoilt_pieces())
 
 
 async def page(request: Request) -> Response:
@@ -153,6 +117,7 @@ app = Starlette(
         Route("/download/{count:int}", download),
         Route("/state", state),
         Route("/background/{tag}", background, methods=["POST"]),
+        Route("/release", release, methods=["POST"]),
         Route("/boom", boom),
         Route("/boom-late", boom_late),
         Route("/page", page),

@@ -1,0 +1,71 @@
+"""Response heads: what goes on the wire, and that it doesn't depend on what was sent before."""
+
+from typing import Any
+
+import pytest
+
+from litmus.protocols.errors import ResponseError
+from litmus.protocols.response import UNKNOWN, Head
+
+DATE = b"date: Sat, 21 Nov 2026 00:00:00 GMT\r\n"
+TWICE = range(2)  # what is known of a field the second time must be what was found out the first time
+
+
+def encode(headers: Any, status: int = 200) -> bytes:
+    return Head(status, headers).encode(DATE, b"body")
+
+
+@pytest.mark.parametrize(
+    ("header", "line"),
+    [
+        ((b"X-Y", b"z"), b"X-Y: z\r\n"),
+        ((b"x", b""), b"x: \r\n"),
+        ((b"x", b"\xff\t "), b"x: \xff\t \r\n"),
+        ([b"x", b"list"], b"x: list\r\n"),
+        ((b"x", bytearray(b"array")), b"x: array\r\n"),
+        ((b"x", b"long" * 1000), b"x: " + b"long" * 1000 + b"\r\n"),
+        ((b"Content-Length", b"4"), b"Content-Length: 4\r\n"),
+        ((b"connection", b"keep-alive"), b""),
+        ((b"Transfer-Encoding", b"chunked"), b""),
+        ((b"keep-alive", b"timeout=5"), b""),
+    ],
+)
+def test_a_field(header: Any, line: bytes) -> None:
+    for _ in TWICE:
+        assert encode([header]) == b"HTTP/1.1 200 OK\r\n" + line + DATE + b"\r\nbody"
+
+
+@pytest.mark.parametrize("name", [b"", b"a b", b"a:", b"a\r\n", b"\xe4", "text"])
+def test_a_bad_name(name: Any) -> None:
+    for _ in TWICE:
+        with pytest.raises(ResponseError, match="header name"):
+            encode([(name, b"value")])
+
+
+@pytest.mark.parametrize("value", [b"a\r\nb: c", b"a\n", b"\r", b"\0", b"a\r\n b", bytearray(b"a\nb")])
+def test_a_value_that_would_break_out_of_its_line(value: Any) -> None:
+    for _ in TWICE:
+        with pytest.raises(ResponseError, match=r"CR, LF or NUL: b'x'"):
+            encode([(b"x", value)])
+
+
+def test_what_the_application_says_about_framing() -> None:
+    for _ in TWICE:
+        head = Head(200, [(b"content-length", b"12"), (b"Connection", b"Close")])
+        assert (head.length, head.close) == (12, True)
+        head = Head(204, [(b"content-length", b"12"), (b"connection", b"upgrade")])
+        assert (head.length, head.close) == (UNKNOWN, False)
+        for bad in ([(b"content-length", b"-1")], [(b"content-length", b"1"), (b"content-length", b"2")]):
+            with pytest.raises(ResponseError):
+                Head(200, bad)
+
+
+def test_a_date_of_the_applications_own() -> None:
+    for _ in TWICE:
+        assert encode([(b"Date", b"then")]) == b"HTTP/1.1 200 OK\r\nDate: then\r\n\r\nbody"
+
+
+def test_more_fields_than_are_remembered() -> None:
+    for _ in TWICE:
+        for number in range(2000):
+            assert b"\r\nx: %d\r\n" % number in encode([(b"x", b"%d" % number)])
