@@ -2,6 +2,7 @@
 # make test   run the tests (make test ARGS="-k reload" for some of them)
 # make check  look at style and types
 # make bench  measure beside other servers (needs wrk; make bench ARGS="--rounds 9")
+# make fuzz   look for input that breaks a parser (make fuzz TARGET=settings SECONDS=600)
 # make clean  remove what the others have made
 #
 # Each sets up what it needs in .venv, again only when pyproject.toml, setup.py or a module that is compiled has changed.
@@ -20,7 +21,7 @@ SOURCES := pyproject.toml setup.py $(TYPES) $(wildcard $(TYPES:.pxd=.py))
 # because its .pxd is gone, must not stay.
 FORGET := find litmus -name '*.so' -delete
 
-.PHONY: run test check bench clean
+.PHONY: run test check bench fuzz clean
 
 run: $(INSTALLED)
 	@$(BIN)/litmusd $(ARGS)
@@ -35,6 +36,13 @@ check: $(INSTALLED_DEV)
 
 bench: $(INSTALLED)
 	@$(BIN)/python -m loadtest.compare $(ARGS)
+
+TARGET ?= http1
+SECONDS ?= 60
+
+fuzz: $(INSTALLED_DEV)
+	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(PIP) atheris
+	@PYTHONPATH=tests $(BIN)/python -m fuzz $(TARGET) $(SECONDS)
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -89,7 +89,8 @@ def echo(call: Call) -> None:
     """Read the body to its end, then answer with what was asked and sent."""
 
     def read() -> None:
-        call.read()
+        while call.read():  # and wait for more only when there is none
+            pass
         if call.complete and not call.gone:
             call.on_body = None
             call.respond(b"%b %b [%b]" % (call.request.method, call.request.target, call.body))
@@ -227,6 +228,20 @@ class Wire:
         assert self.machine.deadline == DEADLINES[self.state] or self.machine.deadline != 0
         if successor is None:
             self.closed = True
+
+
+def described(request: Request) -> list[Any]:
+    """A request, to be compared with another."""
+    return [getattr(request, name) for name in Request.__slots__]
+
+
+def watch(pieces: list[bytes], handler: Handler = echo, eof: bool = True) -> list[Any]:
+    """All that happens while ``pieces`` arrive, in a form that does not depend on how they were cut."""
+    wire = Wire(handler).feed_all(pieces)
+    if eof and not wire.closed:
+        wire.eof()
+    calls = [(described(call.request), call.body, call.complete, call.gone) for call in wire.calls]
+    return [calls, wire.out, [error.status for error in wire.refusals], wire.ended, wire.closed, wire.state]
 
 
 def bytewise(data: bytes) -> list[bytes]:
