@@ -9,6 +9,9 @@ from litmus.log import escape
 
 _BATCH: Final = 512
 
+_REMEMBERED: Final = 1024
+_REMEMBERED_SIZE: Final = 256
+
 
 class Sink(Protocol):
     """Where the lines go. Writing never raises."""
@@ -31,6 +34,7 @@ class AccessLog:
         self._lines: list[str] = []
         self._second = 0
         self._stamp = ""
+        self._known: dict[bytes, str] = {}
 
     def record(
         self,
@@ -51,13 +55,13 @@ class AccessLog:
         referer = agent = "-"
         for name, value in headers:
             if name == b"user-agent":
-                agent = escape(value)
+                agent = self._escaped(value)
             elif name == b"referer":
-                referer = escape(value)
+                referer = self._escaped(value)
         lines = self._lines
         lines.append(
-            f'{host} - - [{self._stamp}] "{escape(method)} {escape(target)} HTTP/{version}" {status or "-"} {size}'
-            f' "{referer}" "{agent}" {seconds:.6f}\n'
+            f'{host} - - [{self._stamp}] "{self._escaped(method)} {self._escaped(target)} HTTP/{version}"'
+            f' {status or "-"} {size} "{referer}" "{agent}" {seconds:.6f}\n'
         )
         if len(lines) >= _BATCH:
             self.flush()
@@ -67,3 +71,14 @@ class AccessLog:
         if self._lines:
             lines, self._lines = self._lines, []
             self._sink.write("".join(lines).encode("utf-8", "replace"))
+
+    def _escaped(self, value: bytes) -> str:
+        """``log.escape``, which takes its time, remembered: most values come again and again."""
+        escaped = self._known.get(value)
+        if escaped is None:
+            escaped = escape(value)
+            if len(value) <= _REMEMBERED_SIZE:
+                if len(self._known) >= _REMEMBERED:
+                    self._known.clear()
+                self._known[value] = escaped
+        return escaped
