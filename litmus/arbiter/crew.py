@@ -9,6 +9,7 @@ from litmus.arbiter.errors import SpawnError
 from litmus.arbiter.fleet import Fleet
 from litmus.arbiter.listeners import Listeners, Plan
 from litmus.arbiter.slots import Death, Phase, Slot, Worker, WorkerState
+from litmus.arbiter.stalls import Stalls
 from litmus.arbiter.timings import Backoff
 from litmus.settings import Settings
 
@@ -55,6 +56,7 @@ class Crew:
         self.slots: list[Slot] = []
         self._timings = fleet.timings
         self._departures = Departures(self)
+        self._stalls = Stalls(fleet.segment, self._timings.stalled)
         self._on_proven = on_proven
         self._on_complete = on_complete
         self._on_fatal = on_fatal
@@ -74,6 +76,7 @@ class Crew:
         self._unserved = set(self.slots)
         for slot in self.slots:
             self._fork(slot)
+        self._look()
 
     # Those in charge
 
@@ -132,6 +135,14 @@ class Crew:
                 return
             _logger.error("slot %d has no worker: %s; the next try is in %g s", slot.index, error, pause)
             self._fork_later(slot, pause)
+
+    def _look(self) -> None:
+        """See who is stuck, again and again."""
+        if self._stopping:
+            return
+        self.fleet.reactor.call_later(self._timings.look, self._look)
+        if self._stalls.look(slot.worker for slot in self.slots if slot.worker is not None and slot.served):
+            self._arrange()
 
     # Changes of generation
 
@@ -254,7 +265,7 @@ class Crew:
         return True
 
     def _arrange(self) -> None:
-        """Who is served has changed: let nobody wait for a slot without a worker while others could serve.
+        """Who is served has changed: let nobody wait for a slot without a worker, or with a stuck one, if others serve.
 
         New connections go to the slots that take part and are served; what was queued on the others before, or is by
         a kernel that can't be steered, the workers of those accept as well.
@@ -262,7 +273,7 @@ class Crew:
         if self._stopping:
             return
         taking_part = [slot for slot in self.slots if slot.phase is Phase.OPEN]
-        served = [slot for slot in taking_part if slot.served]
+        served = [slot for slot in taking_part if slot.served and slot.worker not in self._stalls]
         choice = served or taking_part
         if 0 < len(choice) < len(self.slots):
             self.listeners.steer([slot.index for slot in choice])

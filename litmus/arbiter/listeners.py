@@ -43,6 +43,11 @@ class PortGroup:
             except OSError as error:
                 raise binding.tcp_error(error, endpoint, place) from error
 
+    @property
+    def reachable(self) -> bool:
+        """A port can't be taken away."""
+        return True
+
     def of_slot(self, slot: int) -> socket.socket:
         """The socket of a slot."""
         return self.sockets[slot]
@@ -94,6 +99,14 @@ class SharedSocket:
         self._made = _status(file) if file else None
         self._permitted: tuple[int, str] | None = None
 
+    @property
+    def reachable(self) -> bool:
+        """Whether nobody has taken away the file that we made."""
+        if self._file is None:
+            return True
+        there = _status(self._file)
+        return there is not None and self._made is not None and os.path.samestat(there, self._made)
+
     def of_slot(self, slot: int) -> socket.socket:
         """The socket, whatever the slot."""
         return self.socket
@@ -125,7 +138,7 @@ class SharedSocket:
     def close(self) -> None:
         """Close it, and remove its file."""
         self.socket.close()
-        if self._file and self._made and (there := _status(self._file)) and os.path.samestat(there, self._made):
+        if self._file and self.reachable:
             self._file.unlink(missing_ok=True)
 
 
@@ -189,8 +202,10 @@ class Listeners:
         try:
             for index, settings in enumerate(listen):
                 place = Place(index, settings.bind, origins.get(f"listen.{index}.bind"))
-                same = known.get(settings.bind)
-                members = same.pop(0) if same else self._open_new(settings, place, width)
+                same = [members for members in known.get(settings.bind, ()) if all(each.reachable for each in members)]
+                members = same[0] if same else self._open_new(settings, place, width)
+                if same:
+                    known[settings.bind].remove(members)
                 if any(member in other.members for member in members for other in opened):
                     raise place.error("another [[listen]] has this address, in other words; remove one of them")
                 opened.append(Opened(settings, members))

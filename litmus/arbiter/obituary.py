@@ -35,16 +35,27 @@ def examine(worker: Worker, status: os.waitid_result, seat: Seat) -> Death:
     """
     told = worker.state in (WorkerState.DRAINING, WorkerState.STOPPING)
     regular = told and status.si_code == os.CLD_EXITED and status.si_status == 0
-    last_error, on_board, total = "", [], 0
+    last_error, on_board = "", []
     if not regular:
         try:
             last_error = _last_error(seat)
-            flights = seat.flight.entries()
-            on_board = [_describe(flight) for flight in flights[:FLIGHTS_SHOWN]]
-            total = max(len(flights), seat.scoreboard.cells[IN_FLIGHT])  # the table has room for only so many
+            on_board = passengers(seat)
         except Exception:
             _logger.warning("%s left pages that can't be read", worker, exc_info=True)
-    return Death(_how(worker, status), regular, worker.served, worker.boot_failed, last_error, on_board, total)
+    return Death(_how(worker, status), regular, worker.served, worker.boot_failed, last_error, on_board)
+
+
+def passengers(seat: Seat) -> list[str]:
+    """Lines that name the requests in flight; none if there are none. Raises what unreadable pages make it raise."""
+    flights = seat.flight.entries()
+    if not flights:
+        return []
+    total = max(len(flights), seat.scoreboard.cells[IN_FLIGHT])  # the table has room for only so many
+    shown = flights[:FLIGHTS_SHOWN]
+    lines = [f"on board: {count(total, 'request')}", *map(_describe, shown)]
+    if total > len(shown):
+        lines.append(f"… and {total - len(shown)} more")
+    return lines
 
 
 def publish(worker: Worker, death: Death, then: str = "") -> None:
@@ -64,11 +75,7 @@ def publish(worker: Worker, death: Death, then: str = "") -> None:
         lines[0] += f"; the traceback is the same as at {when}"
     elif death.traceback:
         lines.append(death.traceback)
-    if death.on_board:
-        lines.append(f"on board: {count(death.on_board_total, 'request')}")
-        lines += death.on_board
-        if death.on_board_total > len(death.on_board):
-            lines.append(f"… and {death.on_board_total - len(death.on_board)} more")
+    lines += death.on_board
     _logger.error("%s", "\n".join(lines))
 
 

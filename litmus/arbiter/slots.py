@@ -36,7 +36,7 @@ class Death:
         served: seconds since it had become ready; 0 if it never did.
         boot_failed: what it said about its boot, if that failed.
         last_error: the last line it left on its scoreboard.
-        on_board: a line for each request that was in flight, and how many there were in all.
+        on_board: lines that name the requests that were in flight.
     """
 
     how: str
@@ -45,7 +45,6 @@ class Death:
     boot_failed: BootFailed | None = None
     last_error: str = ""
     on_board: Sequence[str] = ()
-    on_board_total: int = 0
 
     @property
     def reason(self) -> str:

@@ -16,6 +16,8 @@ class Timings:
             kernel picks the listener when the SYN comes; a second is the time after which it repeats its answer.
         healthy: a worker that has been ready so long is replaced at once when it dies, and without a grudge.
         backoff_first, backoff_cap: the pause before a respawn doubles from the one to the other.
+        look: between two looks at whether the workers' loops turn.
+        stalled: a worker whose loop has not turned for so long is stuck; it does ten times a second.
     """
 
     boot: float = 120.0
@@ -26,6 +28,8 @@ class Timings:
     healthy: float = 10.0
     backoff_first: float = 0.1
     backoff_cap: float = 30.0
+    look: float = 0.5
+    stalled: float = 1.0
 
 
 class Backoff:

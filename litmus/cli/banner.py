@@ -29,7 +29,7 @@ def show(
             ("address", "\n".join(terminal.paint(_url(address), "cyan") for address in addresses)),
             ("workers", str(workers) if settings.arbiter.workers else f"{workers} (auto)"),
             ("config", str(settings.source or "none, the defaults hold")),
-            ("control", f"{control}\n{terminal.paint(_litmusctl(settings), 'dim')}"),
+            ("control", f"{control}\n{terminal.paint(f'litmusctl -s {control} status', 'dim')}"),
         ]
     )
 
@@ -39,10 +39,3 @@ def _url(address: str) -> str:
     if address.startswith(("unix:", "fd:")):
         return address
     return f"http://0.0.0.0{address} (every interface)" if address.startswith(":") else f"http://{address}"
-
-
-def _litmusctl(settings: Settings) -> str:
-    """How to ask this server for its state."""
-    if settings.arbiter.control is not None:
-        return f"litmusctl -s {settings.arbiter.control} status"
-    return f"litmusctl -c {settings.source} status" if settings.source else "litmusctl status"

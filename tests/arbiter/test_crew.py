@@ -1,6 +1,7 @@
 """The crew's decisions where the kernel gives nothing: with a fleet that forks on paper only."""
 
 import dataclasses
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,7 @@ from litmus.arbiter.rollout import Growth, Reload
 from litmus.arbiter.slots import Death, Owner, Phase, Slot, WorkerState
 from litmus.arbiter.timings import Timings
 from litmus.control.messages import BootFailed, Done, Refused, Reply
+from litmus.memory.segment import Segment
 from litmus.settings import Settings
 
 Act = Callable[["Actor"], None]
@@ -31,6 +33,7 @@ class Actor:
         self.uptime = 0.0
         self.told: list[Any] = []
         self.standing_in: set[Slot] = set()
+        self.seat = slot.index
 
     def ready(self) -> None:
         self.state = WorkerState.READY
@@ -61,7 +64,8 @@ class PaperFleet:
 
     def __init__(self, reactor: Reactor) -> None:
         self.reactor = reactor
-        self.timings = Timings(settle=1.0, backoff_first=1.0, backoff_cap=8.0)
+        self.timings = Timings(settle=1.0, backoff_first=1.0, backoff_cap=8.0, look=1e6)
+        self.segment = Segment(seats=8)
         self.failures = 0
         self.free_seats = 128
         self.actors: list[Actor] = []
@@ -363,6 +367,34 @@ def test_a_successor_that_cannot_be_forked_for_an_unforeseen_reason_ends_the_rel
     assert house.crew.generation == 1
     assert [actor.told for actor in house.actors[:2]] == [[], []]
     assert house.actors[2].told == [("drain", True)]
+
+
+def test_who_is_stuck_gets_nothing_new_and_the_others_stand_in(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "litmus")
+    house = House(2).up()
+    boards = [house.fleet.segment.seat(slot).scoreboard for slot in (0, 1)]
+    seat = house.fleet.segment.seat(1)
+    seat.flight.open()
+    seat.flight.begin(1, 1, b"GET", b"192.0.2.1:5", b"/blocking")
+
+    def look(silence: float) -> None:
+        boards[0].tick_ns = time.monotonic_ns()
+        boards[1].tick_ns = time.monotonic_ns() - int(silence * 1e9)
+        house.reactor.turn()
+
+    look(0.5)
+    assert house.listeners.calls == []
+    look(3.0)
+    look(4.0)
+    assert house.listeners.calls == [("steer", [0])]
+    assert house.actors[0].told == [("stand in", "socket 1")]
+    look(0.0)
+    assert house.listeners.calls == [("steer", [0]), ("release",)]
+    assert house.actors[0].told == [("stand in", "socket 1"), ("stand down", 1)]
+    assert [actor.state for actor in house.actors] == [WorkerState.READY] * 2
+    stuck, over = caplog.messages[-2:]
+    assert "is stuck: its loop has not turned for 3.0 s\non board: 1 request\nGET /blocking from 192.0.2.1:5" in stuck
+    assert "is not stuck any more, after at least 4.0 s" in over
 
 
 def test_while_slots_join_the_crew_they_do_not_count() -> None:

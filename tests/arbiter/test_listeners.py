@@ -293,13 +293,15 @@ class TestUnix:
         bind = f"unix:{path}"
         listeners = Listeners()
         listeners.adopt(listeners.plan([ListenSettings(bind=bind)], {}, 1))
-        path.unlink()
-        path.write_text("somebody else's")
         before = path.stat().st_mode
+        plan = listeners.plan([ListenSettings(bind=bind, mode=0o600)], {}, 1)
+        path.unlink()
+        path.write_text("somebody else's")  # in the very moment between plan and adoption
+        path.chmod(before & 0o777)
         with caplog.at_level("ERROR", "litmus"):
-            listeners.adopt(listeners.plan([ListenSettings(bind=bind, mode=0o600)], {}, 1))
+            listeners.adopt(plan)
         assert f"the permissions of {bind} cannot be changed: something that is not a socket is there" in caplog.text
-        assert path.stat().st_mode == before
+        assert path.stat().st_mode & 0o777 == before & 0o777
         listeners.close()
 
     def test_a_file_that_is_not_ours_any_more_stays(self, opened: Open, tmp_path: Path) -> None:
@@ -439,6 +441,15 @@ class TestChange:
         wider = f"0.0.0.0:{port_of(listeners)}"
         listeners.adopt(self.plan(listeners, wider))
         assert listeners.current.addresses == [wider]
+
+    def test_a_unix_socket_whose_file_was_taken_away_is_made_anew(self, opened: Open, tmp_path: Path) -> None:
+        listeners = opened(f"unix:{tmp_path}/a")
+        before = listeners.current.of_slot(0)[0].socket
+        (tmp_path / "a").unlink()
+        listeners.adopt(self.plan(listeners, f"unix:{tmp_path}/a"))
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(tmp_path / "a"))
+        assert before.fileno() == -1
 
     def test_an_address_in_other_words_keeps_its_sockets(self, opened: Open) -> None:
         """New ones would join the old ones' group in the kernel, and be given connections, at once."""

@@ -66,7 +66,7 @@ def test_an_application_from_the_current_directory(start: Start) -> None:
     assert lines[3:5] == ["  workers      2", "  config       none, the defaults hold"]
     control = lines[5].removeprefix("  control      ")
     assert Path(control).parent == server.folder / f"litmus-{os.geteuid()}"
-    assert lines[6] == "               litmusctl status"
+    assert lines[6] == f"               litmusctl -s {control} status"
     assert "\x1b" not in server.errors
     assert server.ctl("status").returncode == 0
     assert server.stop(signal.SIGINT) == 0
@@ -86,7 +86,7 @@ def test_a_configuration_and_the_life_of_a_server(start: Start, folder: Path) ->
     server = start("-c", "litmus.toml")
     assert f"  config       {config}\n" in server.errors
     assert f"  control      {folder}/litmus-" in server.errors
-    assert f"               litmusctl -c {config} status\n" in server.errors
+    assert f"               litmusctl -s {folder}/litmus-" in server.errors
     ctl = ("-c", "litmus.toml")
 
     config.write_text(good + 'blacklog = 1\n[app.x]\n[timeouts]\ndrain = "soon"\n')

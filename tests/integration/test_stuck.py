@@ -145,3 +145,18 @@ def test_a_stopped_worker_is_seen(serve: Serve) -> None:
     os.kill(victim, signal.SIGCONT)
     wait_until(lambda: server.worker_stats(victim)["tick_age_ms"] < 500, "its tick to be young again")
     assert server.stop() == 0
+
+
+def test_nobody_new_waits_behind_a_stuck_worker(serve: Serve) -> None:
+    server = serve(workers=2)
+    clients = server.connect_to_each()
+    victim, other = clients
+    assert hold(clients[victim], "/sleep/long") == victim
+    let_go(clients[victim])
+    wait_until(lambda: server.worker_stats(victim)["tick_age_ms"] > 300, "it to be blocked")
+    queued = [server.connect() for _ in range(20)]  # about half of them on the victim's socket
+    server.wait_for_line(
+        rf"worker \d\[{victim}\] is stuck: its loop has not turned for [123]\.\d s\n +on board: 1 request"
+    )
+    late = [server.connect() for _ in range(20)]
+    assert {pid_in(client.get("/work")) for client in [*queued, *late]} == {other}
