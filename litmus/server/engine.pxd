@@ -33,6 +33,8 @@ cdef class Engine:
     cdef readonly bytes date
     cdef long long _second
     cdef list _outbox
+    cdef list _leaving
 
     cpdef post(self, connection)
     cpdef left(self)
+    cpdef ended(self, Py_ssize_t entry)

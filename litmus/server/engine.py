@@ -91,6 +91,7 @@ class Engine:
         self.draining = False
         self.on_connections_changed: Callable[[], None] = _ignore
         self._outbox: list[Connection] = []
+        self._leaving: list[int] = []
         self._idle: asyncio.Future[None] | None = None
         self.context = copy_context()
         self.deadlines = [0] * 4
@@ -131,6 +132,25 @@ class Engine:
             except Exception:
                 log.exception("cannot write to a connection")  # the others' output must not be lost with it
                 connection.abort()
+        if self._leaving:
+            # uvloop writes what it was given when it has run everything that was ready: the next turn is after that.
+            leaving, self._leaving = self._leaving, []
+            self.loop.call_soon(self._strike_off, leaving, context=self.context)
+
+    def ended(self, entry: int) -> None:
+        """The application has left the request with this entry in the flight table.
+
+        It stays there until its response has left as well: if the worker dies before, nobody has got it.
+        """
+        if self._outbox:
+            self._leaving.append(entry)
+        else:
+            self._strike_off([entry])
+
+    def _strike_off(self, entries: list[int]) -> None:
+        for entry in entries:
+            self.counters.request_ended()
+            self.flight.end(entry)
 
     def drain(self) -> None:
         """Let every connection finish what is under way, and close."""

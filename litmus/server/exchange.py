@@ -125,8 +125,7 @@ class Exchange:
                 self._fail(f"returned {state}", 500)
         finally:
             engine = self.engine
-            engine.counters.request_ended()
-            engine.flight.end(self._entry)
+            engine.ended(self._entry)
             if self._task is not None:
                 self._task = None
                 engine.exchanges.discard(self)

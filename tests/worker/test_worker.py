@@ -610,6 +610,27 @@ async def app(scope, receive, send):
         assert process.connect().get().body == b"-15"
 
 
+DEADLY = """
+import os, signal
+
+async def app(scope, receive, send):
+    assert scope["type"] == "http"
+    if scope["path"] == "/deadly":
+        os.kill(os.getpid(), signal.SIGKILL)
+    await send({"type": "http.response.start", "status": 200})
+    await send({"type": "http.response.body", "body": b"done"})
+"""
+
+
+def test_a_response_that_has_not_left_when_the_worker_dies_leaves_its_request_on_board() -> None:
+    with worker(DEADLY) as process:
+        process.ready()
+        request = b"GET /%b HTTP/1.1\r\nHost: a\r\n\r\n"
+        process.connect().send(request % b"harmless" + request % b"deadly")  # both are served in one turn of the loop
+        assert process.wait() == -signal.SIGKILL
+        assert {flight.path for flight in process.seat.flight.entries()} == {"/harmless", "/deadly"}
+
+
 def test_a_killed_worker_leaves_its_requests_behind_for_the_arbiter() -> None:
     with worker(SLOW) as process:
         process.ready()
