@@ -177,6 +177,33 @@ class Size(Kind[int]):
         return spell(format_size(value))
 
 
+class Inherited(Kind[T | None]):
+    """What another kind takes, or the word that leaves the choice to the option for the whole server."""
+
+    WORD = "inherit"
+
+    def __init__(self, kind: Kind[T]) -> None:
+        self.kind = kind
+
+    @property
+    def label(self) -> str:
+        return f"{self.kind.label}, or `{self.WORD}`"
+
+    def read(self, value: object, base: Path) -> T | None:
+        if value == self.WORD:
+            return None
+        try:
+            return self.kind.read(value, base)
+        except ValueError as error:
+            raise ValueError(f"{error}, or {spell(self.WORD)}") from None
+
+    def from_text(self, text: str) -> object:
+        return text if text == self.WORD else self.kind.from_text(text)
+
+    def spell(self, value: T | None) -> str:
+        return spell(self.WORD) if value is None else self.kind.spell(value)
+
+
 class Duration(Kind[float]):
     """A number of seconds, with a unit."""
 

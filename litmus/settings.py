@@ -21,6 +21,7 @@ from litmus.kinds import (
     Flag,
     Folder,
     Group,
+    Inherited,
     Size,
     SocketFile,
     Target,
@@ -37,6 +38,7 @@ __all__ = [
     "AppSettings",
     "ArbiterSettings",
     "ConfigError",
+    "HttpSettings",
     "InvalidSettings",
     "LimitsSettings",
     "ListenSettings",
@@ -124,6 +126,11 @@ class ListenSettings:
         "The group of a Unix socket's file, such as that of the proxy in front. Empty: as the folder has it, by "
         "default litmusd's own.",
     )
+    body: int | None = option(
+        Inherited(Size("0 B", "1024 GiB")),
+        "inherit",
+        "How long a request's body may be that comes in here, in the place of limits.body.",
+    )
 
     @property
     def address(self) -> Address:
@@ -144,21 +151,108 @@ class MemorySettings:
 
 @dataclass(frozen=True, slots=True)
 class LimitsSettings:
-    """Bounds of each worker. `connections` 0 stands for as many as descriptors allow."""
+    """What clients may demand. `connections` 0 stands for as many as descriptors allow, other zeros for no limit."""
+
+    # A head must fit into the largest buffer, 64 KiB: the maxima of its two parts add up to that.
+    request_line: int = option(
+        Size("128 B", "16 KiB"),
+        "8 KiB",
+        "How long a request line may be, its line end included. A longer one is answered with 414.",
+    )
+    header_section: int = option(
+        Size("128 B", "48 KiB"),
+        "32 KiB",
+        "How long a request's header section may be, the empty line at its end included. A longer one is answered "
+        "with 431.",
+    )
+    header_fields: int = option(
+        Whole(1, 10_000), 100, "How many fields a request's header section may have. More are answered with 431."
+    )
+    body: int = option(
+        Size("0 B", "1024 GiB"),
+        "0 B",
+        "How long a request's body may be; 0: no limit. A longer one is answered with 413: before the application is "
+        "called when Content-Length tells, else as soon as too much has come. The application never sees its end.",
+    )
 
     connections: int = option(
         Whole(0, 10_000_000),
         0,
-        "How many connections a worker keeps open. 0: as many as its descriptors allow, less a reserve.",
+        "How many connections a worker keeps open. 0: as many as its descriptors allow, less a reserve. Who comes when "
+        "it is full waits, see timeouts.queue.",
+    )
+    connections_per_address: int = option(
+        Whole(0, 10_000_000),
+        0,
+        "How many connections a worker keeps open to the same address of clients. 0: no limit, which is right behind a "
+        "proxy. One more is answered with 503 and closed. Unix sockets don't count.",
+    )
+    requests_per_connection: int = option(
+        Whole(0, 10_000_000),
+        0,
+        'How many requests a connection may bring. 0: no limit. The last one is answered with "Connection: close".',
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class HttpSettings:
+    """How requests are read."""
+
+    underscores: str = option(
+        Choice("drop", "allow", "refuse"),
+        "drop",
+        "What becomes of request headers with an underscore in their names. Many applications cannot tell "
+        "X_Forwarded_For from X-Forwarded-For, so a client could pass off as the proxy's what is its own. drop: the "
+        "application does not see them, and the log names them once; allow: it does; refuse: the answer is 400.",
     )
 
 
 @dataclass(frozen=True, slots=True)
 class TimeoutsSettings:
-    """How long things may take, in seconds."""
+    """How long things may take, in seconds; `body_rate` in bytes per second. `request` and `body_rate` 0: no limit."""
 
+    first_byte: float = option(
+        Duration("1ms", "24h"), "75s", "How long a new connection may wait, idle, with its first request."
+    )
+    head: float = option(
+        Duration("1ms", "24h"),
+        "20s",
+        "How long a request's line and header section may take, from their first byte to their last. A slower one is "
+        "answered with 408.",
+    )
+    body_rate: int = option(
+        Size("0 B", "1 GiB"),
+        "256 B",
+        "How many bytes a second of a request's body must arrive while the application waits for them. 0: any number. "
+        "A slower one is answered with 408, or cut if its response has begun.",
+    )
+    body_grace: float = option(
+        Duration("100ms", "24h"),
+        "20s",
+        "The time over which timeouts.body_rate is an average: in each such time, so many times that must arrive.",
+    )
     keep_alive: float = option(
-        Duration("1ms", "24h"), "75s", "How long a connection may wait, idle, for its next request."
+        Duration("1ms", "24h"),
+        "75s",
+        "How long a connection may wait, idle, for its next request. Some get up to a tenth more, so that those that "
+        "fall idle together are not all closed in the same moment.",
+    )
+    write: float = option(
+        Duration("1ms", "24h"),
+        "30s",
+        "How long a client may read nothing at all of a response that it has still to read. It is then given up.",
+    )
+    request: float = option(
+        Duration("0s", "24h"),
+        "0s",
+        "How long a request may take from its head to the end of its response. 0: for ever. One that takes longer is "
+        "answered with 503, or cut if its response has begun, and the application's task is cancelled.",
+    )
+    queue: float = option(
+        Duration("1ms", "24h"),
+        "10s",
+        "How long new connections wait for a worker that is full. When it has been full for so long, those that wait, "
+        "and those that come until it has room again, are answered with 503 and Retry-After.",
     )
     drain: float = option(
         Duration("0s", "24h"),
@@ -202,6 +296,7 @@ class Settings:
     )
     memory: MemorySettings = section(MemorySettings, "Memory, for each worker.")
     limits: LimitsSettings = section(LimitsSettings, "Bounds, for each worker.")
+    http: HttpSettings = section(HttpSettings, "How requests are read.")
     timeouts: TimeoutsSettings = section(TimeoutsSettings, "How long things may take.")
     log: LogSettings = section(LogSettings, "What is logged, and where.")
     source: Path | None = field(default=None, compare=False)

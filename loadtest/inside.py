@@ -179,7 +179,7 @@ async def litmus(listener: socket.socket) -> AsyncIterator[None]:
             engine.tick()
 
     ticking = asyncio.create_task(tick())
-    server = await loop.create_server(lambda: Connection(engine), sock=listener)  # type: ignore[arg-type, return-value]
+    server = await loop.create_server(lambda: Connection(engine, engine.limits), sock=listener)  # type: ignore[arg-type, return-value]
     gc.collect()
     gc.freeze()
     try:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from litmus.memory.slab import CLASS_SIZES
 from litmus.settings import SECTIONS, ConfigError, ListenSettings, Override, Settings, load, origin_rows
 
 
@@ -318,6 +319,18 @@ def test_connections(here: Path) -> None:
     assert problem("limits.connections", "-1").endswith("must be a whole number from 0 to 10000000")
 
 
+def test_limits_of_requests(here: Path) -> None:
+    assert problem("limits.request_line", "17 KiB").endswith("must be a size from 128 B to 16 KiB")
+    assert problem("limits.header_section", "127").endswith("must be a size from 128 B to 48 KiB")
+    assert problem("limits.header_fields", "0").endswith("must be a whole number from 1 to 10000")
+    assert given(limits__body="10 MiB").limits.body == 10 * 2**20
+
+
+def test_the_longest_head_fits_into_the_largest_buffer(here: Path) -> None:
+    limits = given(limits__request_line="16 KiB", limits__header_section="48 KiB").limits
+    assert limits.request_line + limits.header_section == CLASS_SIZES[-1]
+
+
 def test_timeouts(here: Path) -> None:
     settings = given(timeouts__keep_alive="1m30s", timeouts__drain="0s")
     assert (settings.timeouts.keep_alive, settings.timeouts.drain) == (90.0, 0.0)
@@ -334,6 +347,16 @@ def test_addresses_and_their_canonical_spelling(config: Path) -> None:
     settings = load(config, environ={})
     assert settings.listen == (ListenSettings("[::1]:80", 16), ListenSettings("fd:3", 2048))
     assert settings.listen[1].address.fd == 3
+
+
+def test_an_address_may_have_a_limit_of_its_own(config: Path) -> None:
+    config.write_text('[[listen]]\nbind = ":80"\nbody = "inherit"\n[[listen]]\nbind = ":81"\nbody = "1 MiB"\n')
+    settings = load(config, environ={"LITMUS_LISTEN__0__BODY": "0"})
+    assert [each.body for each in settings.listen] == [0, 1 << 20]
+    assert ("listen.1.body", '"1 MiB"', str(config)) in origin_rows(settings)
+    assert load(config, environ={}).listen[0].body is None
+    assert given(listen__0__body="inherit").origins == {}
+    assert problem("listen.0.body", "none").endswith(', such as "64 KiB", or "inherit"')
 
 
 def test_wrong_addresses_and_backlogs(here: Path) -> None:
@@ -408,7 +431,7 @@ def test_indexes_that_make_no_sense(here: Path) -> None:
     assert problem("listen.backlog", "9").endswith("needs an index, such as listen.0.backlog")
     assert problem("listen.x.bind", ":80").endswith("unknown key; did you mean listen.bind?")
     assert problem("listen.1.bnd", ":80").endswith("unknown key; did you mean listen.bind?")
-    assert problem("listen.0", ":80").endswith("unknown key; listen has bind, backlog, mode, group")
+    assert problem("listen.0", ":80").endswith("unknown key; listen has bind, backlog, mode, group, body")
 
 
 def test_at_least_one_address(config: Path) -> None:

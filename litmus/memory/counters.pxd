@@ -8,6 +8,7 @@ cdef class Counters:
     cpdef connection_opened(self)
     cpdef connection_closed(self)
     cpdef request_begun(self)
+    cpdef request_refused(self, int status)
     cpdef request_ended(self)
     cpdef responded(self, int status)
     cpdef received(self, long long size)

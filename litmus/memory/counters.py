@@ -38,6 +38,11 @@ class Counters:
         self._cells[_REQUESTS_TOTAL] += 1
         self._cells[_IN_FLIGHT] += 1
 
+    def request_refused(self, status: int) -> None:
+        """A request was answered with this status before any application saw it."""
+        self._cells[_REQUESTS_TOTAL] += 1
+        self.responded(status)
+
     def request_ended(self) -> None:
         """The application has left a request."""
         self._cells[_IN_FLIGHT] -= 1

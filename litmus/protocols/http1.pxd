@@ -1,9 +1,11 @@
 from litmus.memory.lease cimport Lease
+from litmus.protocols.limits cimport Limits
 from litmus.protocols.request cimport HeadParser, Request
 from litmus.protocols.response cimport Head, bodiless, chunk
 
 
-cdef Py_ssize_t _GLANCE
+cdef Py_ssize_t _GLANCE, _LINE_SHOWN
+cdef int _CR, _BURST_LIMIT
 cdef tuple _NEXT
 cdef tuple _DEADLINE
 cdef int _IDLE, _HEAD, _BODY, _RESPONSE, _DISCARD, _LINGER, _CLOSED
@@ -13,7 +15,9 @@ cdef int _NOT_STARTED, _LENGTH, _CHUNKED, _UNTIL_CLOSE, _NO_CONTENT, _COMPLETE
 
 
 cdef class Http1:
+    cdef int _burst
     cdef object _host
+    cdef Limits _limits
     cdef HeadParser _parser
     cdef object _decoder
     cdef Py_ssize_t _discarded
@@ -23,7 +27,9 @@ cdef class Http1:
     cdef bytes _method
     cdef bint _must_continue
     cdef bint _persistent
+    cdef long long _progress
     cdef long long _remaining
+    cdef long long _requests
     cdef Py_ssize_t _scanned
     cdef str _version
     cdef readonly bint blocked
@@ -42,9 +48,11 @@ cdef class Http1:
     cdef bint _unread(self) except -1
     cdef _move(self, int event)
     cdef bint _read_head(self, Lease lease) except -1
+    cdef _measure(self, bytes head, Py_ssize_t size)
     cdef bint _discard(self, Lease lease) except -1
     cdef _finish(self)
     cdef bint _worth_discarding(self) except -1
     cdef _breach(self, error)
+    cdef bytes _line(self)
     cdef _cut(self)
     cdef _detach(self)

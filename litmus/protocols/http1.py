@@ -16,16 +16,20 @@ from typing import Final
 from litmus.memory.lease import Lease
 from litmus.protocols.body import ChunkedDecoder, Decoder, LengthDecoder
 from litmus.protocols.errors import ProtocolError, ResponseError
+from litmus.protocols.limits import Limits
 from litmus.protocols.machine import Deadline, Headers, Host, Machine, Sink
 from litmus.protocols.request import CHUNKED, NO_BODY, HeadParser, check_beginning
 from litmus.protocols.response import CONTINUE, LAST_CHUNK, UNKNOWN, Head, bodiless, chunk, error_response
 
-HEAD_LIMIT: Final = 64 << 10
-"""Bytes in a request's head: what the largest buffer holds."""
-
 _GLANCE: Final = 4 << 10
 """Bytes in which the end of a head is looked for first. With what follows it, a body or a pipeline, there may be many
 more, which would be copied again for each head."""
+
+_LINE_SHOWN: Final = 256
+"""Bytes of the first line of a request that is refused, for the records."""
+
+PIPELINE_LIMIT: Final = 32
+"""Requests of one connection that are answered before others get their turn."""
 
 DISCARD_LIMIT: Final = 256 << 10
 """Bytes of an unread request body that are worth reading to keep the connection."""
@@ -94,13 +98,14 @@ _IDLE, _HEAD, _BODY, _RESPONSE, _DISCARD, _LINGER, _CLOSED = map(int, State)
     _CUT,
 ) = map(int, Event)
 _ILLEGAL: Final = -1
-_EMPTY_LINE: Final = (10, 13)
+_CR: Final = 13
+_BURST_LIMIT: Final = PIPELINE_LIMIT
 _NEXT: Final = tuple(tuple(int(TRANSITIONS.get((state, event), _ILLEGAL)) for event in Event) for state in State)
 
 DEADLINES: Final = {
     State.IDLE: Deadline.KEEP_ALIVE,
-    State.HEAD: Deadline.KEEP_ALIVE,
-    State.BODY: Deadline.NONE,
+    State.HEAD: Deadline.HEAD,
+    State.BODY: Deadline.BODY,
     State.RESPONSE: Deadline.NONE,
     State.DISCARD: Deadline.LINGER,
     State.LINGER: Deadline.LINGER,
@@ -121,20 +126,25 @@ class Http1:
     Args:
         host: the connection.
         parser: the worker's head parser.
+        limits: what the peer may demand.
     """
 
     __slots__ = (
+        "_burst",
         "_decoder",
         "_discarded",
         "_draining",
         "_framing",
         "_half_closed",
         "_host",
+        "_limits",
         "_method",
         "_must_continue",
         "_parser",
         "_persistent",
+        "_progress",
         "_remaining",
+        "_requests",
         "_scanned",
         "_version",
         "blocked",
@@ -145,19 +155,23 @@ class Http1:
         "state",
     )
 
-    def __init__(self, host: Host, parser: HeadParser) -> None:
+    def __init__(self, host: Host, parser: HeadParser, limits: Limits) -> None:
         self._host = host
         self._parser = parser
+        self._limits = limits
         self.state: int = _IDLE
         self.hungry = True
         self.lease: Lease | None = None
         self._scanned = 0
+        self._requests = 0
+        self._burst = 0
         self._persistent = True
         self._draining = False
         self._half_closed = False
         self.sink: Sink | None = None
         self._decoder: Decoder | None = None
         self._discarded = 0
+        self._progress = 0
         self.body_complete = True
         self.blocked = False
         self._must_continue = False
@@ -168,15 +182,24 @@ class Http1:
 
     @property
     def deadline(self) -> int:
-        """The deadline that the present state is under."""
-        deadline = _DEADLINE[self.state]
-        return Deadline.DRAIN if self._draining and deadline == Deadline.KEEP_ALIVE else deadline
+        """The deadline that the present state is under, or what is in its place."""
+        state = self.state
+        if self.blocked and state <= _RESPONSE:
+            return Deadline.WRITE
+        if state <= _HEAD and self._draining:
+            return Deadline.DRAIN
+        if state == _IDLE and not self._requests:
+            return Deadline.FIRST_BYTE
+        if state == _BODY and self._must_continue:
+            return Deadline.NONE  # the peer waits for us
+        return _DEADLINE[state]
 
     # Machine: what the connection calls
 
     def received(self, lease: Lease) -> Machine | None:
         """See ``Machine.received``. Runs until it needs more bytes, or the application."""
         self.lease = lease
+        self._burst = 0
         try:
             while lease.start < lease.end and self._step(lease):
                 pass
@@ -219,9 +242,20 @@ class Http1:
             self._host.wake()
 
     def expired(self) -> Machine | None:
-        """Every deadline of this machine ends the connection."""
-        self._cut()
-        return None
+        """Who is slow with a request is told so. Who sends none has nothing to be told."""
+        state = self.state
+        if self.blocked and state <= _RESPONSE:
+            return self  # the peer has read everything in this very moment
+        if state == _HEAD:
+            self._breach(ProtocolError(408, "the request head took too long"))
+        elif state == _BODY:
+            if not self.hungry or self._progress >= self._limits.body_progress:
+                self._progress = 0
+                return self
+            self._breach(ProtocolError(408, "the request body comes too slowly"))
+        else:
+            self._cut()
+        return self if self.state != _CLOSED else None
 
     # Stream: what the exchange calls
 
@@ -237,6 +271,7 @@ class Http1:
                 self._must_continue = False
                 self._host.write(CONTINUE)
                 self._host.interim(100)
+                self._host.wake()  # from here on the body has a deadline
             return b""
         self._must_continue = False
         try:
@@ -246,6 +281,7 @@ class Http1:
             self._host.wake()
             return b""
         self.hungry = not data
+        self._progress += len(data)
         if decoder.complete:
             self._decoder = None
             self.body_complete = True
@@ -344,6 +380,9 @@ class Http1:
             if self.blocked:
                 self.hungry = False  # what lies unread waits for the peer to read, not for more bytes
                 return False
+            if self._burst == _BURST_LIMIT:
+                self._host.again()
+                return False
             return self._read_head(lease)
         if state == _BODY:
             if self.sink is not None:
@@ -374,18 +413,21 @@ class Http1:
         """Hand over the next request if its head is complete. Returns False when more bytes are needed."""
         start = lease.start
         unread = lease.view[start : min(lease.end, start + _GLANCE)].tobytes()
-        if unread[0] in _EMPTY_LINE and self.state == _IDLE:
-            # Empty lines before a request are ignored (RFC 9112, section 2.2).
-            lease.start = start + len(unread) - len(unread.lstrip(b"\r\n"))
-            return lease.start < lease.end
+        if unread[0] == _CR and self.state == _IDLE:
+            # Empty lines before a request are ignored (RFC 9112, section 2.2), half of one waits for its other half.
+            while unread.startswith(b"\r\n", lease.start - start):
+                lease.start += 2
+            self.hungry = lease.start == lease.end or unread == b"\r"
+            if lease.start > start or self.hungry:
+                return not self.hungry
         length = unread.find(b"\r\n\r\n", max(0, self._scanned - 3)) + 4
         if length < 4 and start + len(unread) < lease.end:
             self._scanned = max(self._scanned, len(unread))
             unread = lease.view[start : lease.end].tobytes()
             length = unread.find(b"\r\n\r\n", self._scanned - 3) + 4
         if length < 4:
-            if len(unread) >= HEAD_LIMIT:
-                raise ProtocolError(431, "request head too large")
+            if len(unread) >= self._limits.unquestioned:
+                self._measure(unread, len(unread) + 1)
             check_beginning(unread)
             self._scanned = len(unread)
             self._move(_PARTIAL)
@@ -393,31 +435,53 @@ class Http1:
             return False
         self._scanned = 0
         head = unread if length == len(unread) else unread[:length]
-        lease.start = start + length
+        if length > self._limits.unquestioned:
+            self._measure(head, length)
         try:
             request = self._parser.parse(head)
         except ProtocolError:
             check_beginning(head)  # the same words, in however many pieces it came
             raise
+        body = request.body
+        if body > self._limits.body > 0:
+            raise ProtocolError(413, f"the body is longer than {self._limits.body} bytes")
+        lease.start = start + length
+        self._requests += 1
+        self._burst += 1
         self._method = request.method
         self._version = request.version
-        self._persistent = request.keep_alive and not self._draining
+        self._persistent = request.keep_alive and not self._draining and self._requests != self._limits.requests
         self._framing = _NOT_STARTED
         self._must_continue = request.expects_continue
-        body = request.body
         if body == NO_BODY:
             self.body_complete = True
             self._move(_REQUEST)
         else:
-            self._decoder = ChunkedDecoder() if body == CHUNKED else LengthDecoder(body)
+            self._decoder = ChunkedDecoder(self._limits.body) if body == CHUNKED else LengthDecoder(body)
             self.body_complete = False
             self._discarded = 0
+            self._progress = 0
             self._move(_REQUEST_WITH_BODY)
         self.hungry = False
         self._host.request(request, self)
         if self._half_closed and self.state == _RESPONSE and self.sink is not None:
             self.sink.peer_finished()
         return True
+
+    def _measure(self, head: bytes, size: int) -> None:
+        """Refuse a request line or a header section that is too long in a head of at least ``size`` bytes.
+
+        What is wrong with the part that is within the limits goes first: that is the order in which it came.
+        """
+        limits = self._limits
+        line = head.find(b"\r\n", 0, limits.request_line) + 2
+        if line < 2:
+            if size > limits.request_line:
+                check_beginning(head[: limits.request_line])
+                raise ProtocolError(414, f"the request line is longer than {limits.request_line} bytes")
+        elif size - line > limits.header_section:
+            check_beginning(head[: line + limits.header_section])
+            raise ProtocolError(431, f"the header section is longer than {limits.header_section} bytes")
 
     def _discard(self, lease: Lease) -> bool:
         """Drop the rest of a body that nobody wants. Returns False when more bytes are needed."""
@@ -461,25 +525,41 @@ class Http1:
         return not isinstance(decoder, LengthDecoder) or decoder.remaining <= DISCARD_LIMIT
 
     def _breach(self, error: ProtocolError) -> None:
-        """The peer broke the protocol: tell it, unless a response is already on its way, and stop.
+        """The peer broke the protocol or was too slow: tell it, unless a response is already on its way, and stop.
 
         A response that is complete is on its way to the peer, and a close with bytes unread would destroy it there.
         """
         self._persistent = False
         self._decoder = None
         answerable = self._framing == _NOT_STARTED or self.state <= _HEAD
-        self._host.refused(error, answerable)
         self._framing = _COMPLETE
-        if answerable:
-            self._host.write(error_response(error.status, error.reason, self._host.date))
+        if not answerable:
+            self._host.refused(error, None, 0)
+            if self.state != _DISCARD:
+                self._cut()
+                return
+        else:
+            response = error_response(error.status, error.reason, self._host.date)
+            size = len(response) - response.index(b"\r\n\r\n") - 4
+            line = self._line() if self.state <= _HEAD else None
+            if (self._method if line is None else line.partition(b" ")[0]) == b"HEAD":
+                response = response[:-size]  # RFC 9110, section 9.3.2
+                size = 0
+            self._host.refused(error, line, size)
+            if self.sink is not None:
+                self.sink.refused(error.status, size)
+            self._host.write(response)
             if self.state == _CLOSED:
                 return
-        elif self.state != _DISCARD:
-            self._cut()
-            return
         self._host.end_output()
         self._move(_BREACH)
         self._detach()
+
+    def _line(self) -> bytes:
+        """The beginning of the request line, as far as it has come."""
+        lease = self.lease
+        assert lease is not None
+        return lease.view[lease.start : min(lease.end, lease.start + _LINE_SHOWN)].tobytes().partition(b"\r")[0]
 
     def _cut(self) -> None:
         """End of the connection, in whatever state."""

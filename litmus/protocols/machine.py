@@ -38,6 +38,12 @@ class Sink(Protocol):
     def peer_finished(self) -> None:
         """The peer will send nothing more, but may still read: the response is worth completing."""
 
+    def refused(self, status: int, size: int) -> None:
+        """The peer broke the protocol or was too slow, and is answered with ``status`` and a body of ``size`` bytes.
+
+        ``disconnected`` follows.
+        """
+
     def disconnected(self) -> None:
         """The peer is gone, or the stream was cut: nothing that is sent will arrive."""
 
@@ -100,11 +106,18 @@ class Host(Protocol):
     def wake(self) -> None:
         """The state changed outside of ``received``: call it when convenient."""
 
+    def again(self) -> None:
+        """``received`` stops here so that others get their turn: call it again in the loop's next one."""
+
     def interim(self, status: int) -> None:
         """For the statistics: an interim response was sent, of which no exchange knows."""
 
-    def refused(self, error: ProtocolError, answered: bool) -> None:
-        """For the log: the peer broke the protocol, and is told so if ``answered``."""
+    def refused(self, error: ProtocolError, line: bytes | None, size: int) -> None:
+        """For the log and the statistics: the peer broke the protocol or was too slow.
+
+        ``line`` is the beginning of the request's first line, as far as it has come, when the machine itself answers
+        with a body of ``size`` bytes a request that no exchange knows; else None.
+        """
 
 
 class Machine(Protocol):
@@ -154,6 +167,11 @@ class Deadline:
     """The deadlines a state may be under. The connection maps them to durations; machines read no clock."""
 
     NONE = 0
-    KEEP_ALIVE = 1
-    LINGER = 2
-    DRAIN = 3
+    FIRST_BYTE = 1
+    HEAD = 2
+    BODY = 3
+    WRITE = 4  # of a peer that does not read; what it has to read is for the connection to know
+    KEEP_ALIVE = 5
+    LINGER = 6
+    DRAIN = 7
+    COUNT = 8

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import sys
+from collections.abc import Callable
+from itertools import product
 from typing import Final
 
 import httptools
@@ -19,7 +23,7 @@ class Request:
         method: as sent, upper case in all methods that exist.
         target: the request target as sent: ``/path?query``, ``http://host/path``, ``*``.
         version: "1.0", "1.1" or "2".
-        headers: names in lower case, in the order sent.
+        headers: names in lower case, in the order sent. Host is that of the target, if it has one.
         body: bytes of body to come, or ``CHUNKED``.
         keep_alive: the connection may serve another request.
         expects_continue: the client waits for 100 (Continue) before it sends the body (RFC 9110, section 10.1.1).
@@ -52,11 +56,27 @@ class HeadParser:
     parsed are remembered: the same bytes below a request line of the plain sort mean the same again.
 
     httptools never sees a body: bodies are framed by ``body.py``, which keeps pipelined requests apart to the byte.
+
+    Args:
+        underscores: what becomes of fields with an underscore in their names: "drop", "allow" or "refuse". Who makes
+            variables of names, as CGI and WSGI do, cannot tell X_Forwarded_For from X-Forwarded-For, which a proxy in
+            front has checked.
+        on_dropped: told the name of a field that is dropped, though not again when the header section is remembered.
+        fields: how many a header section may have.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        underscores: str = "drop",
+        on_dropped: Callable[[bytes], object] | None = None,
+        fields: int = sys.maxsize - 1,
+    ) -> None:
+        self._underscores = underscores
+        self._on_dropped = on_dropped
+        self._lines = fields + 1
         self._keep_alive = False
         self._known: dict[bytes, Request] = {}
+        self._host = b""  # the last one that was found valid
         self._reset()
         self._parser = httptools.HttpRequestParser(self)
 
@@ -67,17 +87,38 @@ class HeadParser:
         """
         request_line, section = head.split(b"\r\n", 1)
         line = request_line.split(b" ")
-        known = self._known.get(section)
-        if known is not None and _is_plain(line):
-            return known.asked_for(line[0], line[1])
-        request = self._parse(head, line)
-        if len(section) <= _REMEMBERED_SIZE and _is_plain(line):
-            if len(self._known) >= _REMEMBERED:
-                self._known.clear()
-            self._known[section] = request.asked_for(b"", b"")  # the application may change the list of the other one
+        version = _plain_version(line)
+        plain = version == "1.1"
+        authority = b""
+        if plain:
+            known = self._known.get(section)
+            if known is not None:
+                return known.asked_for(line[0], line[1])
+        elif not version:
+            version, authority = _check_line(line)
+            if line[2] not in _VERSIONS:  # httptools refuses it
+                head = b"%b %b HTTP/1.1\r\n%b" % (line[0], line[1], section)
+        if section.count(b"\n") > self._lines:
+            raise ProtocolError(431, f"the header section has more than {self._lines - 1} fields")
+        self._feed(head)
+        request = Request(line[0], line[1], version, self._headers)
+        request.body = self._body
+        request.keep_alive = self._keep_alive
+        if version == "1.1":
+            if not self._hosts:
+                raise ProtocolError(400, "no Host header")  # RFC 9112, section 3.2
+            request.expects_continue = self._expects_continue and self._body != NO_BODY
+        elif self._codings:
+            raise ProtocolError(400, "Transfer-Encoding in an HTTP/1.0 request")  # RFC 9112, section 6.1
+        if plain:
+            if len(section) <= _REMEMBERED_SIZE:
+                self._remember(section, request)
+        elif authority:
+            _set_host(request.headers, authority)
         return request
 
-    def _parse(self, head: bytes, line: list[bytes]) -> Request:
+    def _feed(self, head: bytes) -> None:
+        """Let httptools parse a head."""
         self._reset()
         parser = self._parser
         try:
@@ -95,29 +136,18 @@ class HeadParser:
             if not self._complete:
                 self._keep_alive = parser.should_keep_alive()
             self._parser = httptools.HttpRequestParser(self)
-        # httptools has checked the request line; what is in it is had faster without it.
-        if len(line) != 3:
-            raise ProtocolError(400, "not a request line: method, target and version, one space apart")
-        if _HASH in line[1]:
-            raise ProtocolError(400, "a fragment in the request target")  # RFC 9112, section 3.2
-        request = Request(line[0], line[1], _VERSIONS.get(line[2], ""), self._headers)
-        request.body = self._body
-        request.keep_alive = self._keep_alive
-        if request.version == "1.1":
-            request.expects_continue = self._expects_continue and self._body != NO_BODY
-        elif request.version != "1.0":
-            raise ProtocolError(505, "only HTTP/1.0 and HTTP/1.1 are spoken here")
-        elif self._codings:
-            raise ProtocolError(400, "Transfer-Encoding in an HTTP/1.0 request")  # RFC 9112, section 6.1
-        if request.method == b"CONNECT":
-            raise ProtocolError(501, "CONNECT: this is not a proxy")
-        return request
+
+    def _remember(self, section: bytes, request: Request) -> None:
+        if len(self._known) >= _REMEMBERED:
+            self._known.clear()
+        self._known[section] = request.asked_for(b"", b"")  # the application may change the list of the other one
 
     def _reset(self) -> None:
         self._headers: list[tuple[bytes, bytes]] = []
         self._body = NO_BODY
         self._lengths = 0
         self._codings = 0
+        self._hosts = 0
         self._expects_continue = False
         self._complete = False
         self._keep_alive = False
@@ -128,24 +158,37 @@ class HeadParser:
         name = name.lower()
         if value and value[-1] <= _SPACE:
             value = value.rstrip(b" \t")  # httptools leaves what RFC 9112, section 5.1 excludes
+        if _UNDERSCORE in name and self._underscores != "allow":
+            if self._underscores == "refuse":
+                raise ProtocolError(400, "a header name with an underscore")
+            if self._on_dropped is not None:
+                self._on_dropped(name)
+            return
         self._headers.append((name, value))
-        if name in _FRAMING:
-            self._framing(name, value)
+        if name in _NOTICED:
+            self._notice(name, value)
 
     def on_message_complete(self) -> None:
         self._complete = True
         self._keep_alive = self._parser.should_keep_alive()  # later it would speak of the next message
 
-    def _framing(self, name: bytes, value: bytes) -> None:
-        if name == b"content-length":
+    def _notice(self, name: bytes, value: bytes) -> None:
+        if name == b"host":
+            self._hosts += 1
+            if self._hosts > 1:
+                raise ProtocolError(400, "more than one Host header")  # RFC 9112, section 3.2
+            if value != self._host:
+                if _HOST.fullmatch(value) is None:
+                    raise ProtocolError(400, "Host is not a host")
+                self._host = value
+        elif name == b"content-length":
             self._lengths += 1
             if not value.isdigit() or len(value) > 18:
                 raise ProtocolError(400, "Content-Length is not a number")
             self._body = int(value)
         elif name == b"transfer-encoding":
             self._codings += 1
-            if value.lower() != b"chunked":
-                raise ProtocolError(501, "a transfer coding other than chunked")
+            _check_codings(value)
             self._body = CHUNKED
         elif value.lower() == b"100-continue":
             self._expects_continue = True
@@ -153,41 +196,140 @@ class HeadParser:
             raise ProtocolError(400, "more than one Content-Length or Transfer-Encoding")
 
 
-def _is_plain(line: list[bytes]) -> bool:
-    """Whether a request line needs no closer look: a usual method, a path that is visible ASCII, HTTP/1.1."""
-    if len(line) != 3 or line[2] != b"HTTP/1.1" or line[0] not in _USUAL:
-        return False
+def _plain_version(line: list[bytes]) -> str:
+    """The version of a request line that needs no closer look: a usual method, a path that can be decoded; else ""."""
+    if len(line) != 3 or line[0] not in _USUAL:
+        return ""
     target = line[1]
-    return target[:1] == b"/" and target.isascii() and target.decode("ascii").isprintable() and _HASH not in target
+    if not (target[:1] == b"/" and target.isascii() and target.decode("ascii").isprintable()) or _HASH in target:
+        return ""
+    if _PERCENT in target and not _is_decodable(target):
+        return ""
+    return _VERSIONS.get(line[2], "")
+
+
+def _is_decodable(target: bytes) -> bool:
+    """Whether every percent sign in the path of a target encodes a byte, other than NUL (RFC 3986, section 7.3)."""
+    path = target.partition(b"?")[0]
+    if _PERCENT in path:
+        parts = path.split(b"%")
+        for part in parts[1:]:
+            if part[:2] not in _ESCAPES:
+                return False
+    return True
+
+
+def _check_line(line: list[bytes]) -> tuple[str, bytes]:
+    """Look closer at a request line (RFC 9112, section 3).
+
+    Returns the version of HTTP that it is taken for, and the authority of an absolute target. Raises ProtocolError.
+    """
+    if len(line) != 3:
+        raise ProtocolError(400, "not a request line: method, target and version, one space apart")
+    method, target, version = line
+    _check_method(method)
+    if _VERSION.fullmatch(version) is None:
+        raise ProtocolError(400, "not a version of HTTP")
+    if not version.startswith(b"HTTP/1."):
+        raise ProtocolError(505, "only HTTP/1.0 and HTTP/1.1 are spoken here")
+    # A later minor version is taken for the last that is known (RFC 9110, section 2.5).
+    return _VERSIONS.get(version, "1.1"), _check_target(method, target)
+
+
+def _check_method(method: bytes) -> None:
+    if method in _METHODS:
+        return
+    if not method or not _TOKEN.issuperset(method):
+        raise ProtocolError(400, "not a request")
+    if method == b"CONNECT":
+        raise ProtocolError(501, "CONNECT: this is not a proxy")
+    raise ProtocolError(501, "a method that is not known here")  # RFC 9110, section 9.1
+
+
+def _check_target(method: bytes, target: bytes) -> bytes:
+    """RFC 9112, section 3.2. What is no target, or cannot be decoded, is refused: nobody knows what it stands for.
+
+    Returns the authority of an absolute one.
+    """
+    path, authority = target, b""
+    if target == b"*":
+        if method != b"OPTIONS":
+            raise ProtocolError(400, "the request target * is for OPTIONS only")
+    elif target[:1] != b"/":
+        absolute = _ABSOLUTE.fullmatch(target)
+        if absolute is None:
+            raise ProtocolError(400, "the request target is neither a path nor an http URI")
+        authority, path = absolute.groups()
+    elif _PATH.fullmatch(target) is None:
+        raise ProtocolError(400, "a character in the request target that must be encoded")
+    if not _is_decodable(path):
+        raise ProtocolError(400, "a percent sign in the path that encodes nothing, or NUL")
+    return authority
+
+
+def _check_codings(value: bytes) -> None:
+    """RFC 9112, section 6.3: without chunked, once and last, nobody knows where the body ends."""
+    codings = [each.strip(b" \t").lower() for each in value.split(b",")]
+    if codings[-1] != b"chunked" or codings.count(b"chunked") > 1 or b"" in codings:
+        raise ProtocolError(400, "Transfer-Encoding does not end with chunked, once")
+    if len(codings) > 1:
+        raise ProtocolError(501, "a transfer coding other than chunked")  # RFC 9112, section 6.1
+
+
+def _set_host(headers: list[tuple[bytes, bytes]], authority: bytes) -> None:
+    """Put the authority of an absolute target in the place of Host (RFC 9112, section 3.2.2)."""
+    for index, (name, _) in enumerate(headers):
+        if name == b"host":
+            headers[index] = (name, authority)
+            return
+    headers.insert(0, (b"host", authority))
 
 
 def check_beginning(head: bytes) -> None:
     """Refuse what can't become a request head any more, before its peer has us wait for the rest.
 
-    Raises ProtocolError.
+    What is wrong with a head is the same in however many pieces it comes. Raises ProtocolError.
     """
-    if head == _TLS_HANDSHAKE[:1]:
-        return  # the next byte tells what it is, and the same has to be said of it in however many pieces it comes
-    if head.startswith(_TLS_HANDSHAKE):
+    if head[0] == _TLS_HANDSHAKE:
         raise ProtocolError(400, "this is TLS, and plain HTTP is spoken here")
-    if not _FIRST_LETTER <= head[0] <= _LAST_LETTER:
-        raise ProtocolError(400, "not a request")
+    method, space, _ = head[: _LONGEST_METHOD + 1].partition(b" ")
+    if space or len(method) > _LONGEST_METHOD or not _TOKEN.issuperset(method):
+        _check_method(method)
     if head.count(b"\n") != head.count(b"\r\n"):
         raise ProtocolError(400, "a line that ends without CR")
 
 
-_TLS_HANDSHAKE: Final = b"\x16\x03"
-_FIRST_LETTER: Final = ord("A")
-_LAST_LETTER: Final = ord("Z")
-"""All methods that httptools knows begin with one of these."""
+_TLS_HANDSHAKE: Final = 0x16
 
 _USUAL: Final = frozenset((b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"))
+
+_METHODS: Final = _USUAL.union(
+    b"TRACE COPY LOCK MKCOL MOVE PROPFIND PROPPATCH SEARCH UNLOCK BIND REBIND UNBIND ACL REPORT MKACTIVITY CHECKOUT "
+    b"MERGE M-SEARCH NOTIFY SUBSCRIBE UNSUBSCRIBE PURGE MKCALENDAR LINK UNLINK SOURCE QUERY PRI".split()
+)
+"""The methods that httptools knows, PRI among them, with which HTTP/2 begins (RFC 9113, section 3.4)."""
+
+_LONGEST_METHOD: Final = max(map(len, _METHODS))
 
 _REMEMBERED: Final = 128
 """Header sections: too few to take much memory, enough for the clients that are at it."""
 
 _REMEMBERED_SIZE: Final = 1024
 
+_SPACE, _HASH, _PERCENT, _UNDERSCORE = b" #%_"
+_NOTICED: Final = frozenset((b"host", b"content-length", b"transfer-encoding", b"expect"))
+_TOKEN: Final = frozenset(b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _VERSIONS: Final = {b"HTTP/1.1": "1.1", b"HTTP/1.0": "1.0"}
-_SPACE, _HASH = b" #"
-_FRAMING: Final = frozenset((b"content-length", b"transfer-encoding", b"expect"))
+_VERSION: Final = re.compile(rb"HTTP/[0-9]\.[0-9]")
+
+_DIGITS: Final = b"0123456789ABCDEFabcdef"
+_ESCAPES: Final = frozenset(bytes(pair) for pair in product(_DIGITS, _DIGITS)) - {b"00"}
+
+# RFC 3986, section 3.2.2. Browsers send more characters in a path than section 3.3 has, so all that are visible do,
+# but for # (RFC 9112, section 3.2).
+_NAME: Final = rb"(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})"
+_LITERAL: Final = rb"\[(?:[0-9A-Fa-f:.]+|[Vv][0-9A-Fa-f]+\.[A-Za-z0-9._~!$&'()*+,;=:-]+)\]"
+_AUTHORITY: Final = rb"(?:%b|%b+)(?::[0-9]*)?" % (_LITERAL, _NAME)
+_HOST: Final = re.compile(rb"(?:%b)?" % _AUTHORITY)
+_PATH: Final = re.compile(rb'/[!"$-~]*')
+_ABSOLUTE: Final = re.compile(rb"(?i:https?)://(%b)((?:[/?][!\"$-~]*)?)" % _AUTHORITY)

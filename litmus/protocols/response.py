@@ -42,8 +42,9 @@ class Head:
             if kind:
                 if kind == _DROPPED or (kind == _LENGTH and status == 204):  # RFC 9110, section 8.6
                     continue
+                repeated = kind == _LENGTH and self.length != UNKNOWN
                 self._notice(kind, value)
-                if kind == _CONNECTION:
+                if kind == _CONNECTION or repeated:
                     continue
             parts.append(line)
         self._parts = parts
@@ -80,11 +81,12 @@ def bodiless(status: int, method: bytes) -> bool:
     return method == b"HEAD" or status == 204 or status == 304
 
 
-def error_response(status: int, reason: str, date: bytes) -> bytes:
-    """A whole plain-text error response that ends the connection."""
+def error_response(status: int, reason: str, date: bytes, *lines: bytes) -> bytes:
+    """A whole plain-text error response that ends the connection. ``lines`` are more header lines, CRLF included."""
     body = f"{status} {_phrase(status)}: {reason}\n".encode("ascii", "backslashreplace")
     head = Head(status, [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"%d" % len(body))])
-    head.add(b"connection: close\r\n")
+    for line in (*lines, b"connection: close\r\n"):
+        head.add(line)
     return head.encode(date, body)
 
 

@@ -8,7 +8,6 @@ cdef class AccessLog:
     cdef str _stamp
     cdef dict _known
 
-    @cython.locals(second=cython.longlong)
     cpdef record(
         self,
         str host,
@@ -20,5 +19,9 @@ cdef class AccessLog:
         double seconds,
         list headers,
     )
+    cpdef record_refusal(self, str host, bytes line, int status, long long size)
     cpdef flush(self)
+    @cython.locals(second=cython.longlong)
+    cdef _look_at_the_clock(self)
+    cdef _add(self, str line)
     cdef str _escaped(self, bytes value)

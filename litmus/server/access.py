@@ -48,29 +48,40 @@ class AccessLog:
         headers: list[tuple[bytes, bytes]],
     ) -> None:
         """Note a response. ``size`` is bytes sent; a status of 0 means that none was."""
-        second = int(time.time())
-        if second != self._second:
-            self._second = second
-            self._stamp = time.strftime("%d/%b/%Y:%H:%M:%S %z", time.localtime(second))
+        self._look_at_the_clock()
         referer = agent = "-"
         for name, value in headers:
             if name == b"user-agent":
                 agent = self._escaped(value)
             elif name == b"referer":
                 referer = self._escaped(value)
-        lines = self._lines
-        lines.append(
+        self._add(
             f'{host} - - [{self._stamp}] "{self._escaped(method)} {self._escaped(target)} HTTP/{version}"'
             f' {status or "-"} {size} "{referer}" "{agent}" {seconds:.6f}\n'
         )
-        if len(lines) >= _BATCH:
-            self.flush()
+
+    def record_refusal(self, host: str, line: bytes, status: int, size: int) -> None:
+        """Note the answer to what did not become a request. ``line`` is what has come of its first line, cut short."""
+        self._look_at_the_clock()
+        self._add(f'{host} - - [{self._stamp}] "{escape(line) or "-"}" {status} {size} "-" "-" 0.000000\n')
 
     def flush(self) -> None:
         """Write what was collected. Called at every tick of the worker, and at its end."""
         if self._lines:
             lines, self._lines = self._lines, []
             self._sink.write("".join(lines).encode("utf-8", "replace"))
+
+    def _look_at_the_clock(self) -> None:
+        second = int(time.time())
+        if second != self._second:
+            self._second = second
+            self._stamp = time.strftime("%d/%b/%Y:%H:%M:%S %z", time.localtime(second))
+
+    def _add(self, line: str) -> None:
+        lines = self._lines
+        lines.append(line)
+        if len(lines) >= _BATCH:
+            self.flush()
 
     def _escaped(self, value: bytes) -> str:
         """``log.escape``, which takes its time, remembered: most values come again and again."""

@@ -1,7 +1,12 @@
+cimport cython
+
 from litmus.memory.lease cimport Lease
 from litmus.server.engine cimport Engine
 from litmus.server.exchange cimport Exchange
 from litmus.server.scope cimport Client
+
+
+cdef int _KEEP_ALIVE
 
 
 cdef class Connection:
@@ -9,8 +14,10 @@ cdef class Connection:
     cdef int _deadline
     cdef bint _end_output
     cdef Engine _engine
+    cdef int _jitter
     cdef Lease _lease
     cdef object _machine
+    cdef object _on_lost
     cdef list _out
     cdef Py_ssize_t _out_size
     cdef bint _paused
@@ -36,6 +43,7 @@ cdef class Connection:
     cdef _proceed(self)
     cdef _run(self, Lease lease)
     cdef bint _hand_over(self, successor) except -1
+    @cython.locals(deadline=cython.int, ticks=cython.longlong)
     cdef _arm(self)
     cdef _keep(self, Lease lease)
     cdef Lease _leave_window(self, Lease window)

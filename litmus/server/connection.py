@@ -16,12 +16,14 @@ import logging
 import socket
 import struct
 import termios
+from collections.abc import Callable
 from typing import Any, Final, cast
 
 from litmus.log import escape
 from litmus.memory.lease import Lease
 from litmus.protocols.errors import ProtocolError
 from litmus.protocols.http1 import Http1
+from litmus.protocols.limits import Limits
 from litmus.protocols.machine import Deadline, Machine, Stream
 from litmus.protocols.request import Request
 from litmus.server.engine import Engine
@@ -34,6 +36,7 @@ SPILL: Final = 1 << 10
 """Bytes that one read may bring while the slab is empty. They are kept outside the slab, and reading stops."""
 
 _SPILLED: Final = -1
+_KEEP_ALIVE: Final = Deadline.KEEP_ALIVE
 _GATHER_LIMIT: Final = 64 << 10
 _UNKNOWN: Final = 1 << 62
 _MANY: Final = 4 << 10
@@ -45,6 +48,8 @@ class Connection:
 
     Args:
         engine: the worker's means.
+        limits: what the peer may demand.
+        on_lost: called when the connection is gone.
 
     Attributes:
         due, spoke: see ``deadlines.Expiring``.
@@ -56,8 +61,10 @@ class Connection:
         "_deadline",
         "_end_output",
         "_engine",
+        "_jitter",
         "_lease",
         "_machine",
+        "_on_lost",
         "_out",
         "_out_size",
         "_paused",
@@ -74,9 +81,11 @@ class Connection:
         "spoke",
     )
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, limits: Limits, on_lost: Callable[[], object] | None = None) -> None:
         self._engine = engine
-        self._machine: Machine | None = Http1(self, engine.parser)
+        self._on_lost = on_lost
+        self._jitter = engine.next_jitter()
+        self._machine: Machine | None = Http1(self, engine.parser, limits)
         self._lease: Lease | None = None
         self._out: list[bytes] = []
         self._out_size = 0
@@ -144,11 +153,15 @@ class Connection:
         """The transport has more to send than it should hold."""
         if self._machine is not None:
             self._machine.output_blocked()
+            if not self._running:
+                self._arm()
 
     def resume_writing(self) -> None:
         """The transport has caught up."""
         if self._machine is not None:
             self._machine.output_unblocked()
+            if not self._transport.is_closing():
+                self._arm()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone, whoever ended it: give everything back."""
@@ -162,6 +175,8 @@ class Connection:
             machine.lost()
         self._drop_lease()
         self._out.clear()
+        if self._on_lost is not None:
+            self._on_lost()
         engine.on_connections_changed()
         engine.left()
 
@@ -229,7 +244,7 @@ class Connection:
                 wheel.arm(self, min(left, engine.deadlines[Deadline.LINGER]))
             else:
                 log.info("%s does not read: %d bytes of its response were given up", self._client.name, unsent)
-                self.abort()
+                self.reset()  # after a mere close the kernel would keep them, and wait for the peer on its own
             return
         if self._unsent != _UNKNOWN:
             self._unsent = _UNKNOWN
@@ -315,14 +330,20 @@ class Connection:
             # In the worker's context: this may be called from within an application's task, with its variables.
             self._engine.loop.call_soon(self._woken, context=self._engine.context)
 
+    def again(self) -> None:
+        """See ``Host.again``."""
+        if not self._wake_scheduled:
+            self._wake_scheduled = True
+            self._engine.loop.call_soon(self._woken, context=self._engine.context)
+
     def interim(self, status: int) -> None:
         """See ``Host.interim``."""
         self._engine.counters.responded(status)
 
-    def refused(self, error: ProtocolError, answered: bool) -> None:
+    def refused(self, error: ProtocolError, line: bytes | None, size: int) -> None:
         """See ``Host.refused``."""
-        if answered:
-            self._engine.counters.responded(error.status)
+        if line is not None:
+            self._engine.refused(self._client.host, line, error.status, size)
         log.info("refused a request from %s: %d, %s", self._client.name, error.status, escape(error.reason))
 
     # Inside
@@ -397,12 +418,15 @@ class Connection:
         """Put the deadline of the machine's state on the wheel. Progress within a state earns no extension."""
         assert self._machine is not None
         deadline = self._machine.deadline
-        if deadline == Deadline.NONE:
+        ticks = self._engine.deadlines[deadline]
+        if ticks == 0:
             self.due = 0
         elif self._served or deadline != self._deadline:
             self._unsent = _UNKNOWN
             self._reprieved = False
-            self._engine.wheel.arm(self, self._engine.deadlines[deadline])
+            if deadline == _KEEP_ALIVE:
+                ticks += self._jitter
+            self._engine.wheel.arm(self, ticks)
         self._deadline = deadline
         self._served = False
 

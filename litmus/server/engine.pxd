@@ -2,6 +2,7 @@ from litmus.memory.counters cimport Counters
 from litmus.memory.flight cimport FlightTable
 from litmus.memory.lease cimport Lease
 from litmus.memory.slab cimport Slab
+from litmus.protocols.limits cimport Limits
 from litmus.protocols.request cimport HeadParser
 from litmus.server.deadlines cimport Wheel
 
@@ -18,6 +19,7 @@ cdef class Engine:
     cdef readonly Slab slab
     cdef public Lease window
     cdef readonly HeadParser parser
+    cdef set _dropped
     cdef readonly Wheel wheel
     cdef readonly object access
     cdef readonly set connections
@@ -29,7 +31,10 @@ cdef class Engine:
     cdef object _clock
     cdef object _idle
     cdef readonly list deadlines
+    cdef readonly Limits limits
     cdef readonly long long stall_ticks
+    cdef readonly long long request_ticks
+    cdef long long _jitter
     cdef readonly bytes date
     cdef long long _second
     cdef list _outbox

@@ -8,12 +8,14 @@ import time
 from collections.abc import Callable
 from contextvars import copy_context
 from email.utils import formatdate
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from litmus.asgi import Application
+from litmus.log import escape
 from litmus.memory.counters import Counters
 from litmus.memory.segment import Seat
 from litmus.memory.slab import Slab
+from litmus.protocols.limits import Limits
 from litmus.protocols.machine import Deadline
 from litmus.protocols.request import HeadParser
 from litmus.server.access import AccessLog
@@ -26,16 +28,16 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("litmus.server")
 
-STALL_SECONDS = 30.0
-"""How long a connection that is due to close waits for a peer that takes nothing of what was sent to it. Whether it
-takes something is looked at as often as ``LINGER_SECONDS`` says."""
-
 LINGER_SECONDS = 2.0
-"""How long a connection that we have finished with may go on sending before it is closed."""
+"""How long a connection that we have finished with may go on sending before it is closed. Whether a peer takes anything
+of what was sent to it is looked at as often."""
 
 DRAIN_SECONDS = 1.0
 """How long an idle connection of a draining worker may still bring a request. Closing at once would race with requests
 that are on their way; this way a busy client is told ``Connection: close`` on its next response and loses nothing."""
+
+_NAMES_TOLD: Final = 16
+_NAME_SHOWN: Final = 64
 
 
 class Engine:
@@ -53,6 +55,10 @@ class Engine:
         connections: those that are open.
         adopting: the tasks of accepted sockets that are not connections yet.
         exchanges: those whose application is waiting for something.
+        limits: what the peers may demand.
+        deadlines: how long each of them is, in ticks; 0: for ever.
+        stall_ticks: how long a peer may take nothing of what was sent to it.
+        request_ticks: how long a whole request may take; 0: for ever.
         draining: take on nothing new.
         context: the context variables as they were before any request.
         on_connections_changed: called after ``connections`` has grown or shrunk.
@@ -81,7 +87,8 @@ class Engine:
         window = slab.acquire(slab.largest)
         assert window is not None, "a fresh slab has buffers of every class"
         self.window = window
-        self.parser = HeadParser()
+        self.parser = HeadParser(settings.http.underscores, self._header_dropped, settings.limits.header_fields)
+        self._dropped: set[bytes] = set()
         self._clock = clock
         self.wheel = Wheel(clock())
         self.access = access
@@ -94,11 +101,19 @@ class Engine:
         self._leaving: list[int] = []
         self._idle: asyncio.Future[None] | None = None
         self.context = copy_context()
-        self.deadlines = [0] * 4
-        self.deadlines[Deadline.KEEP_ALIVE] = ticks(settings.timeouts.keep_alive)
+        self.limits = self.limits_with(settings.limits.body)
+        timeouts = settings.timeouts
+        self.stall_ticks = ticks(timeouts.write)
+        self.request_ticks = ticks(timeouts.request) if timeouts.request else 0
+        self.deadlines = [0] * Deadline.COUNT
+        self.deadlines[Deadline.FIRST_BYTE] = ticks(timeouts.first_byte)
+        self.deadlines[Deadline.HEAD] = ticks(timeouts.head)
+        self.deadlines[Deadline.BODY] = ticks(timeouts.body_grace) if timeouts.body_rate else 0
+        self.deadlines[Deadline.WRITE] = ticks(min(timeouts.write, LINGER_SECONDS))
+        self.deadlines[Deadline.KEEP_ALIVE] = ticks(timeouts.keep_alive)
         self.deadlines[Deadline.LINGER] = ticks(LINGER_SECONDS)
         self.deadlines[Deadline.DRAIN] = ticks(DRAIN_SECONDS)
-        self.stall_ticks = ticks(STALL_SECONDS)
+        self._jitter = -1
         self.date = b""
         self._second = 0
         self.tick()
@@ -152,11 +167,42 @@ class Engine:
             self.counters.request_ended()
             self.flight.end(entry)
 
+    def limits_with(self, body: int) -> Limits:
+        """The limits of connections for which that of bodies is ``body``."""
+        limits, timeouts = self.settings.limits, self.settings.timeouts
+        return Limits(
+            limits.request_line,
+            limits.header_section,
+            body,
+            max(1, round(timeouts.body_rate * timeouts.body_grace)),
+            limits.requests_per_connection,
+        )
+
+    def next_jitter(self) -> int:
+        """Ticks that a new connection may idle longer than others: those that fall idle together don't all close so."""
+        self._jitter = (self._jitter + 1) % (1 + self.deadlines[Deadline.KEEP_ALIVE] // 10)
+        return self._jitter
+
+    def refused(self, host: str, line: bytes, status: int, size: int) -> None:
+        """Enter into the records what was answered without an exchange. ``line`` is what has come of its first line."""
+        self.counters.request_refused(status)
+        if self.access is not None:
+            self.access.record_refusal(host, line, status, size)
+
     def drain(self) -> None:
         """Let every connection finish what is under way, and close."""
         self.draining = True
         for connection in list(self.connections):
             connection.drain()
+
+    def _header_dropped(self, name: bytes) -> None:
+        """Tell the log of a header that the application does not get: once of each, and not for ever."""
+        name = name[:_NAME_SHOWN]
+        if name in self._dropped or len(self._dropped) == _NAMES_TOLD:
+            return
+        self._dropped.add(name)
+        more = "; no more such names will be told" if len(self._dropped) == _NAMES_TOLD else ""
+        log.warning('a header was dropped for its underscore: "%s" (http.underscores = "drop")%s', escape(name), more)
 
     async def idle(self) -> None:
         """Wait until no connection is open, or about to be, and no application is running."""

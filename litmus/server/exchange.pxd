@@ -10,19 +10,23 @@ cdef int _RESPONDING, _FINISHING, _HTTP1, _HTTP2
 
 cdef class Exchange:
     cdef readonly Engine engine
+    cdef public long long due
+    cdef public long long spoke
+    cdef object _announced
     cdef bint _body_seen
     cdef Client _client
     cdef bint _disconnected
     cdef Py_ssize_t _entry
     cdef object _headers
     cdef bint _logged
+    cdef bint _overdue
     cdef bint _peer_finished
     cdef object _pushed_back
     cdef Request _request
     cdef int _response
     cdef long long _size
     cdef object _started_ns
-    cdef object _status
+    cdef int _status
     cdef object _stream
     cdef object _task
     cdef object _waiters
@@ -35,4 +39,5 @@ cdef class Exchange:
     cdef _deliver(self)
     cdef _respond(self, status, headers, bytes body, bint end)
     cdef _complete(self)
+    cdef _disarm(self)
     cdef _record(self)

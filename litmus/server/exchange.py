@@ -47,15 +47,20 @@ class Exchange:
         request: the head.
         stream: the request's two directions; the exchange makes itself its sink.
         client: who asks.
+
+    Attributes:
+        due, spoke: see ``deadlines.Expiring``.
     """
 
     __slots__ = (
+        "_announced",
         "_body_seen",
         "_client",
         "_disconnected",
         "_entry",
         "_headers",
         "_logged",
+        "_overdue",
         "_peer_finished",
         "_pushed_back",
         "_request",
@@ -67,7 +72,9 @@ class Exchange:
         "_task",
         "_waiters",
         "_writers",
+        "due",
         "engine",
+        "spoke",
     )
 
     def __init__(self, engine: Engine, request: Request, stream: Stream, client: Client) -> None:
@@ -78,8 +85,12 @@ class Exchange:
         self._body_seen = False
         self._size = 0
         self._response = _PENDING
-        self._status = 0
+        self._status = 0  # of what went out
+        self._announced = 0  # by the application
         self._headers: Any = ()
+        self.due = 0
+        self.spoke = 0
+        self._overdue = False
         self._disconnected = False
         self._peer_finished = False
         self._logged = False
@@ -100,6 +111,8 @@ class Exchange:
         if not task.done():
             self._task = task
             engine.exchanges.add(self)
+            if engine.request_ticks and self._response != _COMPLETE:
+                engine.wheel.arm(self, engine.request_ticks)
 
     def cancel(self) -> str:
         """Cancel the application's task at the end of a drain. Returns the request in words, for the log."""
@@ -108,12 +121,22 @@ class Exchange:
         seconds = (time.monotonic_ns() - self._started_ns) / 1e9
         return f"{self._words()} from {self._client.name}, after {seconds:.1f} s"
 
+    def expire(self) -> None:
+        """The request has taken too long: let the client go, and cancel the application's task."""
+        seconds = self.engine.settings.timeouts.request
+        self._overdue = True
+        self._fail(f"took longer than {seconds:g} s", 503)
+        self._disconnected = True  # for the application, which may still try to respond
+        if self._task is not None:
+            self._task.cancel("the request took too long")
+
     async def _run(self, scope: Scope) -> None:
         """The body of the task: the application, and what becomes of the response when it leaves."""
         try:
             await self.engine.application(scope, self.receive, self.send)
         except asyncio.CancelledError:
-            self._fail("was cancelled", 503)
+            if not self._overdue:
+                self._fail("was cancelled", 503)
         except BaseException as error:
             if self._disconnected and _is_disconnect(error):
                 self._abort()
@@ -129,6 +152,8 @@ class Exchange:
             if self._task is not None:
                 self._task = None
                 engine.exchanges.discard(self)
+                if self.due:
+                    self._disarm()
                 engine.left()
 
     # What the application calls
@@ -143,8 +168,10 @@ class Exchange:
         kind = message["type"]
         if kind == "http.response.start":
             if self._response != _PENDING:
+                if self._overdue:
+                    raise ClientDisconnected("the request took too long")
                 raise RuntimeError("http.response.start was sent already")
-            self._status = message["status"]
+            self._announced = message["status"]
             self._headers = message.get("headers", ())
             self._response = _STARTED
             return DONE
@@ -162,7 +189,7 @@ class Exchange:
         end = not message.get("more_body", False)
         stream = self._stream
         if self._response == _STARTED:
-            self._respond(self._status, self._headers, body, end)
+            self._respond(self._announced, self._headers, body, end)
         else:
             self._size += stream.send_body(body, end)
             if end:
@@ -190,6 +217,12 @@ class Exchange:
         self._peer_finished = True
         if self._body_seen:
             self._deliver()
+
+    def refused(self, status: int, size: int) -> None:
+        """See ``Sink.refused``."""
+        self._status = status
+        self._size = size
+        self.engine.counters.responded(status)
 
     def disconnected(self) -> None:
         """See ``Sink.disconnected``."""
@@ -262,10 +295,16 @@ class Exchange:
         self._response = _COMPLETE
         self._record()
         self.engine.flight.phase(self._entry, _FINISHING)
+        if self.due:
+            self._disarm()
         if self._waiters:
             self._deliver()
         if self._writers:
             self.unblocked()
+
+    def _disarm(self) -> None:
+        self.engine.wheel.remove(self)
+        self.due = 0
 
     async def _wait_unblocked(self) -> None:
         while self._stream.blocked and not self._disconnected and self._response != _COMPLETE:
@@ -304,7 +343,7 @@ class Exchange:
             request.method,
             request.target,
             request.version,
-            self._status if self._response >= _SENDING else 0,
+            self._status,
             self._size,
             (time.monotonic_ns() - self._started_ns) / 1e9,
             request.headers,

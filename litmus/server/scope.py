@@ -87,8 +87,5 @@ def _origin_form(target: bytes) -> bytes:
     _, separator, rest = target.partition(b"://")
     if not separator:
         return target  # "*" of OPTIONS
-    slash = rest.find(b"/")
-    if slash >= 0:
-        return rest[slash:]
-    _, question, query = rest.partition(b"?")
-    return b"/" + question + query
+    authority, question, query = rest.partition(b"?")
+    return b"/" + authority.partition(b"/")[2] + question + query

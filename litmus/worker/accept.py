@@ -10,12 +10,16 @@ import resource
 import select
 import socket
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final, cast
 
+from litmus.protocols.limits import Limits
 from litmus.server.connection import Connection
+from litmus.server.deadlines import ticks
 from litmus.server.eager import start_task
 from litmus.server.engine import Engine
 from litmus.worker.boot import Listener
+from litmus.worker.refusals import Refusals
 
 log = logging.getLogger("litmus.worker")
 
@@ -23,7 +27,7 @@ _RESERVE: Final = 64
 """Descriptors kept for what is not a connection: logs, listeners, the application's files and sockets."""
 
 _BATCH: Final = 64
-"""Connections accepted from a listener before those that are open get their turn."""
+"""Connections accepted, or refused, from a listener before those that are open get their turn."""
 
 _QUIET_SECONDS: Final = 0.1
 _SWEEP_SECONDS: Final = 3.0
@@ -35,12 +39,17 @@ class Acceptor:
     """Accepts while the worker has room, and stops when it is full, so that other workers get the connections.
 
     The listening sockets stay open behind it, whether it accepts or not: what queues up there is served by whoever
-    accepts next, here or in the worker's successor.
+    accepts next, here or in the worker's successor. But not for ever: when the worker has been full for
+    ``timeouts.queue``, what is queued is refused, a batch at each tick, until there is room.
 
     Args:
         engine: the worker's means.
         listeners: where from.
         capacity: connections to have open at most.
+
+    Attributes:
+        due, spoke: see ``deadlines.Expiring``. It is armed from the time that the worker is full until there is room
+            for everybody.
     """
 
     def __init__(self, engine: Engine, listeners: Sequence[Listener], capacity: int) -> None:
@@ -48,6 +57,17 @@ class Acceptor:
         self._own = [listener.socket for listener in listeners]
         self._others: dict[int, Sequence[socket.socket]] = {}
         self._capacity = capacity
+        self._limits = {
+            listener.socket.getsockname(): engine.limits_with(listener.settings.body)
+            for listener in listeners
+            if listener.settings.body is not None
+        }
+        self._refusals = Refusals(engine)
+        self._patience = ticks(engine.settings.timeouts.queue)
+        self._most_visits = engine.settings.limits.connections_per_address
+        self._visits: dict[str, int] = {}
+        self.due = 0
+        self.spoke = 0
         self._open = False
         self._accepting = False
         self._arrived = asyncio.Event()
@@ -69,6 +89,7 @@ class Acceptor:
         """Stop accepting for good. What is queued stays queued."""
         self._open = False
         self._pause()
+        self._engine.wheel.remove(self)
         for slot in list(self._others):
             self.stand_down(slot)
 
@@ -140,7 +161,9 @@ class Acceptor:
                 self._watch(each)
 
     def _watch(self, listener: socket.socket) -> None:
-        self._engine.loop.add_reader(listener.fileno(), self._readable, listener)
+        # By address, because what another slot listens on has the same ones.
+        limits = self._limits.get(listener.getsockname(), self._engine.limits)
+        self._engine.loop.add_reader(listener.fileno(), self._readable, listener, limits)
 
     def _pause(self) -> None:
         if self._accepting:
@@ -148,14 +171,51 @@ class Acceptor:
             for each in self._sockets:
                 self._engine.loop.remove_reader(each.fileno())
 
-    def _readable(self, listener: socket.socket) -> None:
+    def _readable(self, listener: socket.socket, limits: Limits) -> None:
         for _ in range(_BATCH):
             if self._number() >= self._capacity:
                 self._warn()
                 self._pause()
+                if not self.due:
+                    self._engine.wheel.arm(self, self._patience)
                 return
-            if not self._accept(listener):
+            try:
+                taken = self._take(listener)
+            except OSError as error:
+                # The connection stays queued, and asking again at once would change nothing.
+                log.error("cannot accept a connection: %s", error)
+                self._pause()
+                self._engine.loop.call_later(_RETRY_SECONDS, self._resume)
                 return
+            if taken is None:
+                if self.due and not self._queued():
+                    self.due = 0
+                return
+            self._arrived.set()
+            self._receive(*taken, limits)
+
+    def expire(self) -> None:
+        """The worker has been full for long enough: refuse those who wait."""
+        if self._accepting and not self._queued():
+            return
+        wait = 1
+        if not self._accepting:
+            try:
+                self._refuse_some()
+            except OSError as error:
+                log.error("cannot accept a connection to refuse it: %s", error)
+                wait = ticks(_RETRY_SECONDS)
+        self._engine.wheel.arm(self, wait)
+
+    def _refuse_some(self) -> None:
+        seconds = self._engine.settings.timeouts.queue
+        reason = f"{self._capacity} connections have been open, the most allowed, for {seconds:g} s"
+        for listener in self._sockets:
+            for _ in range(_BATCH):
+                if (taken := self._take(listener)) is None:
+                    break
+                accepted, peer = taken
+                self._refusals.refuse(accepted, _host(peer), "the server is busy", reason)
 
     def _warn(self) -> None:
         now = self._engine.loop.time()
@@ -163,35 +223,71 @@ class Acceptor:
             self._warn_after = now + _WARN_SECONDS
             log.warning("%d connections are open, the most allowed: the next one waits", self._capacity)
 
-    def _accept(self, listener: socket.socket) -> bool:
-        """Take one connection off the queue. Returns whether there was one."""
-        try:
-            accepted, _ = listener.accept()
-        except (BlockingIOError, ConnectionAbortedError):
-            return False
-        except OSError as error:
-            # Out of descriptors or memory: the connection stays queued, and asking again at once would change nothing.
-            log.error("cannot accept a connection: %s", error)
-            self._pause()
-            self._engine.loop.call_later(_RETRY_SECONDS, self._resume)
-            return False
-        self._arrived.set()
-        opening = self._engine.loop.connect_accepted_socket(self._connection, accepted)
-        task = start_task(self._engine.loop, opening)
-        self._engine.adopting.add(task)
-        task.add_done_callback(self._adopted)
-        return True
+    def _take(self, listener: socket.socket) -> tuple[socket.socket, Any] | None:
+        """Take one connection off the queue, if there is one. Raises OSError without descriptors or memory for it.
 
-    def _adopted(self, task: asyncio.Task[Any]) -> None:
+        Returns its socket and the peer's address.
+        """
+        try:
+            return listener.accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            return None
+
+    def _receive(self, accepted: socket.socket, peer: Any, limits: Limits) -> None:
+        """Make a connection of an accepted socket, unless its peer has too many."""
+        visit = None
+        if self._most_visits and accepted.family != socket.AF_UNIX:
+            host = _host(peer)
+            if self._visits.get(host, 0) >= self._most_visits:
+                reason = f"{host} has {self._most_visits} connections open, the most allowed for one address"
+                self._refusals.refuse(accepted, host, "too many connections from this address", reason)
+                return
+            visit = _Visit(self._visits, host)
+        loop = self._engine.loop
+        task = start_task(loop, loop.connect_accepted_socket(partial(self._connection, limits, visit), accepted))
+        self._engine.adopting.add(task)
+        task.add_done_callback(partial(self._adopted, visit))
+
+    def _adopted(self, visit: _Visit | None, task: asyncio.Task[Any]) -> None:
         """The accepted socket has become a connection, or failed to."""
         self._engine.adopting.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
             log.error("cannot open an accepted connection: %s", error)
+        if visit is not None and (error is not None or task.cancelled()):
+            visit.end()
         self._changed()
         self._engine.left()
 
-    def _connection(self) -> Any:
-        return cast(asyncio.BufferedProtocol, Connection(self._engine))
+    def _connection(self, limits: Limits, visit: _Visit | None) -> Any:
+        on_lost = None if visit is None else visit.end
+        return cast(asyncio.BufferedProtocol, Connection(self._engine, limits, on_lost))
+
+
+class _Visit:
+    """A connection, counted with the others from its address until it ends."""
+
+    __slots__ = ("_host", "_visits")
+
+    def __init__(self, visits: dict[str, int], host: str) -> None:
+        visits[host] = visits.get(host, 0) + 1
+        self._visits = visits
+        self._host = host
+
+    def end(self) -> None:
+        """It counts no more. To say so twice changes nothing."""
+        visits, host = self._visits, self._host
+        self._visits = {}
+        left = visits.get(host, 0) - 1
+        if left > 0:
+            visits[host] = left
+        else:
+            visits.pop(host, None)
+
+
+def _host(peer: Any) -> str:
+    """The address of a peer without its port, for the access log."""
+    return peer[0] if isinstance(peer, tuple) else "unix"
 
 
 def capacity(limit: int) -> int:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from support.wire import bytewise, splits
 
 from litmus.memory.lease import Lease
-from litmus.protocols.body import LINE_LIMIT, TRAILER_LIMIT, ChunkedDecoder, LengthDecoder
+from litmus.protocols.body import EXTENSION_LIMIT, LINE_LIMIT, TRAILER_LIMIT, ChunkedDecoder, LengthDecoder
 from litmus.protocols.errors import ProtocolError
 
 Decoder = ChunkedDecoder | LengthDecoder
@@ -128,8 +128,13 @@ BAD = {
     "data longer than its size": b"5\r\nhello!\r\n",
     "data ended by a bare line feed": b"5\r\nhello\n0\r\n\r\n",
     "an endless size line": b"5;" + b"x" * LINE_LIMIT,
-    "an endless trailer": b"0\r\n" + b"X" * LINE_LIMIT,
+    "an extension with a control character": b"5;a\0b\r\nhello\r\n",
     "a trailer ended by a bare line feed": b"0\r\nX: y\n\r\n",
+    "a request in place of a trailer": b"0\r\nGET / HTTP/1.1\r\n\r\n",
+    "a trailer without a name": b"0\r\n: y\r\n\r\n",
+    "a folded trailer": b"0\r\nX: y\r\n z\r\n\r\n",
+    "a space in a trailer's name": b"0\r\nX : y\r\n\r\n",
+    "a control character in a trailer": b"0\r\nX: y\0\r\n\r\n",
 }
 
 
@@ -150,10 +155,20 @@ def test_the_trailer_section_is_bounded() -> None:
     decoder = ChunkedDecoder()
     decode(decoder, [b"0\r\n" + line * count + b"\r\n"])
     assert decoder.complete
-    for pieces in ([b"0\r\n" + line * (count + 1)], bytewise(b"0\r\n" + line * (count + 1))):
+    endless = b"0\r\nX: " + b"x" * LINE_LIMIT
+    for pieces in ([b"0\r\n" + line * (count + 1)], bytewise(b"0\r\n" + line * (count + 1)), [endless]):
         with pytest.raises(ProtocolError) as caught:
             decode(ChunkedDecoder(), pieces)
         assert caught.value.status == 431
+
+
+def test_extensions_may_not_outweigh_the_chunks() -> None:
+    small, large = b"1;%b\r\nx\r\n" % (b"e" * 101), b"200;%b\r\n%b\r\n" % (b"e" * 101, b"x" * 0x200)
+    most = EXTENSION_LIMIT // 100
+    assert decode(ChunkedDecoder(), [small * most]) == (b"x" * most, b"")
+    assert len(decode(ChunkedDecoder(), [large * 10 * most])[0]) == 0x200 * 10 * most
+    with pytest.raises(ProtocolError, match="extensions too large"):
+        decode(ChunkedDecoder(), [small * (most + 1)])
 
 
 def test_the_longest_line_that_is_allowed() -> None:

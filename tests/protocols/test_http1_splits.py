@@ -8,31 +8,33 @@ from hypothesis import strategies as st
 from support.wire import Call, Wire, bytewise, described, echo, ok, splits, watch
 
 GET = b"GET /%b HTTP/1.1\r\nHost: a\r\nX-Long: " + b"x" * 60 + b"\r\n\r\n"
-POST = b"POST /post HTTP/1.1\r\nContent-Length: 11\r\n\r\nhello world"
+POST = b"POST /post HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\n\r\nhello world"
 CHUNKED = (
-    b"PUT /chunks HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"PUT /chunks HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
     b"5;x=y\r\nhello\r\n1\r\n \r\n5\r\nworld\r\n0\r\nTrailer: t\r\n\r\n"
 )
-LAST = b"GET /last HTTP/1.1\r\nConnection: close\r\n\r\n"
-EXPECT = b"POST /expect HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\nhello"
+LAST = b"GET /last HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+EXPECT = b"POST /expect HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\nhello"
 
 STREAMS = {
     "get": GET % b"1",
-    "head": b"HEAD / HTTP/1.1\r\n\r\n",
+    "head": b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n",
     "post": POST,
     "chunks": CHUNKED,
-    "empty body": b"POST / HTTP/1.1\r\nContent-Length: 0\r\n\r\n",
-    "empty chunks": b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "empty body": b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n",
+    "empty chunks": b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     "pipeline": GET % b"1" + POST + GET % b"2" + CHUNKED + POST + CHUNKED + GET % b"3",
     "last": POST + LAST,
     "HTTP/1.0": b"POST / HTTP/1.0\r\nContent-Length: 5\r\n\r\nhello",
     "HTTP/1.0 kept": b"POST / HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: 5\r\n\r\nhello" * 3,
-    "upgrade": b"GET / HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n" + POST,
+    "upgrade": b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n" + POST,
     "empty lines": b"\r\n\r\n" + GET % b"1" + b"\r\n" + POST + b"\r\n\r\n",
-    "breach in a head": POST + b"GET / HTTP/1.1\r\nNo colon\r\n\r\n",
+    "breach in a head": POST + b"GET / HTTP/1.1\r\nHost: a\r\nNo colon\r\n\r\n",
     "breach in a request line": GET % b"1" + b"garbage\r\n\r\n",
-    "a length and a coding": b"POST / HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-    "breach in a chunk": b"PUT /chunks HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n" + POST,
+    "a length and a coding": CHUNKED.replace(b"\r\n\r\n", b"\r\nContent-Length: 5\r\n\r\n", 1),
+    "half an empty line": GET % b"1" + b"\r\n\rGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+    "a request in place of a trailer": CHUNKED.partition(b"5;")[0] + b"0\r\n" + GET % b"1",
+    "breach in a chunk": b"PUT /chunks HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n" + POST,
     "HTTP/2.0": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
 }
 

@@ -5,11 +5,19 @@ from itertools import product
 import pytest
 
 from litmus.protocols.errors import ProtocolError
-from litmus.protocols.request import CHUNKED, NO_BODY, HeadParser, Request
+from litmus.protocols.request import _METHODS, CHUNKED, NO_BODY, HeadParser, Request
 
 
-def head(*lines: str) -> bytes:
+def head(line: str, *fields: str) -> bytes:
+    """A head, with a Host header in front of ``fields``."""
+    return bare_head(line, "Host: a", *fields)
+
+
+def bare_head(*lines: str) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode("latin-1")
+
+
+HOST = (b"host", b"a")
 
 
 def parse(data: bytes, parser: HeadParser | None = None) -> Request:
@@ -26,7 +34,9 @@ def outcome(data: bytes, parser: HeadParser) -> object:
 
 
 def test_a_head() -> None:
-    request = parse(head("POST /a/b?c=d HTTP/1.1", "Host: example.org", "X-Two: 1", "x-two: 2", "Content-Length: 12"))
+    request = parse(
+        bare_head("POST /a/b?c=d HTTP/1.1", "Host: example.org", "X-Two: 1", "x-two: 2", "Content-Length: 12")
+    )
     assert request.method == b"POST"
     assert request.target == b"/a/b?c=d"
     assert request.version == "1.1"
@@ -44,6 +54,11 @@ def test_a_head() -> None:
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "DELETE", "PATCH", "PUT", "PROPFIND", "M-SEARCH"])
 def test_methods(method: str) -> None:
     assert parse(head(f"{method} / HTTP/1.1")).method == method.encode()
+
+
+@pytest.mark.parametrize("method", sorted(_METHODS - {b"PRI"}))
+def test_every_known_method_is_known_to_httptools(method: bytes) -> None:
+    assert parse(head(f"{method.decode()} / HTTP/1.1")).method == method
 
 
 @pytest.mark.parametrize("target", ["/", "/a%20b?x=%ff", "*", "http://example.org/x?y", "http://example.org", "/a%23b"])
@@ -109,12 +124,12 @@ def test_who_waits_for_100_continue(version: str, lines: tuple[str, ...], expect
 
 @pytest.mark.parametrize("line", ["X-Pad:   value", "X-Pad:\tvalue", "X-Pad:value"])
 def test_white_space_before_a_value_is_not_part_of_it(line: str) -> None:
-    assert parse(head("GET / HTTP/1.1", line)).headers == [(b"x-pad", b"value")]
+    assert parse(head("GET / HTTP/1.1", line)).headers == [HOST, (b"x-pad", b"value")]
 
 
 @pytest.mark.parametrize("line", ["X-Pad: value  ", "X-Pad: value\t"])
 def test_white_space_behind_a_value_is_not_part_of_it(line: str) -> None:
-    assert parse(head("GET / HTTP/1.1", line)).headers == [(b"x-pad", b"value")]
+    assert parse(head("GET / HTTP/1.1", line)).headers == [HOST, (b"x-pad", b"value")]
 
 
 def test_white_space_behind_a_length() -> None:
@@ -122,7 +137,7 @@ def test_white_space_behind_a_length() -> None:
 
 
 def test_an_empty_value() -> None:
-    assert parse(head("GET / HTTP/1.1", "X-Empty:")).headers == [(b"x-empty", b"")]
+    assert parse(head("GET / HTTP/1.1", "X-Empty:")).headers == [HOST, (b"x-empty", b"")]
 
 
 def test_an_upgrade_that_nobody_takes_is_a_request() -> None:
@@ -134,11 +149,35 @@ def test_an_upgrade_that_nobody_takes_is_a_request() -> None:
 
 BAD = {
     "garbage": (400, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n"),
-    "lower case method": (400, head("get / HTTP/1.1")),
+    "lower case method": (501, head("get / HTTP/1.1")),
+    "an unknown method": (501, head("BREW / HTTP/1.1")),
+    "an endless method": (501, head("A" * 1000 + " / HTTP/1.1")),
+    "nearly a method": (501, head("GETT / HTTP/1.1")),
+    "no method": (400, head(" / HTTP/1.1")),
+    "not a method": (400, head("G:T / HTTP/1.1")),
     "a response": (400, head("HTTP/1.1 200 OK")),
     "a space in the target": (400, head("GET /a b HTTP/1.1")),
     "no target": (400, head("GET HTTP/1.1")),
     "bytes outside ASCII in the target": (400, head("GET /\xff HTTP/1.1")),
+    "a fragment": (400, head("GET /a#b HTTP/1.1")),
+    "an escape that is none": (400, head("GET /%zz HTTP/1.1")),
+    "half an escape": (400, head("GET /%2 HTTP/1.1")),
+    "NUL in the path": (400, head("GET /a%00b HTTP/1.1")),
+    "a path without a slash": (400, head("GET a HTTP/1.1")),
+    "an asterisk for other methods": (400, head("GET * HTTP/1.1")),
+    "more than an asterisk": (400, head("OPTIONS *x HTTP/1.1")),
+    "an authority": (400, head("GET a:80 HTTP/1.1")),
+    "another scheme": (400, head("GET ftp://a/ HTTP/1.1")),
+    "an URI without a host": (400, head("GET http:///a HTTP/1.1")),
+    "an URI with a user": (400, head("GET http://user@a/ HTTP/1.1")),
+    "an URI with a port that is none": (400, head("GET http://a:x/ HTTP/1.1")),
+    "no Host": (400, bare_head("GET / HTTP/1.1")),
+    "no Host below an URI": (400, bare_head("GET http://a/ HTTP/1.1")),
+    "two Hosts": (400, head("GET / HTTP/1.1", "Host: a")),
+    "two Hosts in HTTP/1.0": (400, head("GET / HTTP/1.0", "Host: a")),
+    "a Host with a space": (400, bare_head("GET / HTTP/1.1", "Host: a b")),
+    "a Host with a user": (400, bare_head("GET / HTTP/1.1", "Host: a@b")),
+    "a Host with a path": (400, bare_head("GET / HTTP/1.1", "Host: a/b")),
     "bare line feeds": (400, b"GET / HTTP/1.1\nHost: a\n\nGET /smuggled HTTP/1.1\r\n\r\n"),
     "a bare line feed between heads": (400, b"GET / HTTP/1.1\r\nA: b\r\n\nGET /smuggled HTTP/1.1\r\n\r\n"),
     "a bare line feed behind a value": (400, b"GET / HTTP/1.1\r\nA: b\nC: d\r\n\r\n"),
@@ -161,14 +200,14 @@ BAD = {
     "a coding and a length": (400, head("POST / HTTP/1.1", "Transfer-Encoding: chunked", "Content-Length: 5")),
     "a coding in HTTP/1.0": (400, head("POST / HTTP/1.0", "Transfer-Encoding: chunked")),
     "two codings": (501, head("POST / HTTP/1.1", "Transfer-Encoding: gzip, chunked")),
-    "another coding": (501, head("POST / HTTP/1.1", "Transfer-Encoding: gzip")),
-    "nearly chunked": (501, head("POST / HTTP/1.1", "Transfer-Encoding: xchunked")),
+    "another coding": (400, head("POST / HTTP/1.1", "Transfer-Encoding: gzip")),
+    "nearly chunked": (400, head("POST / HTTP/1.1", "Transfer-Encoding: xchunked")),
     "CONNECT": (501, head("CONNECT example.org:443 HTTP/1.1")),
     "HTTP/2.0": (505, head("GET / HTTP/2.0")),
     "HTTP/0.9": (505, head("GET / HTTP/0.9")),
     "no version": (400, head("GET /")),
-    "Icecast": (505, head("SOURCE / ICE/1.0")),
-    "RTSP": (505, head("OPTIONS * RTSP/1.0")),
+    "Icecast": (400, head("SOURCE / ICE/1.0")),
+    "RTSP": (400, head("OPTIONS * RTSP/1.0")),
     "a space behind the version": (400, head("GET / HTTP/1.1 ")),
     "a space before the method": (400, head(" GET / HTTP/1.1")),
     "a tab instead of a space": (400, head("GET\t/ HTTP/1.1")),
@@ -192,8 +231,10 @@ def test_more_than_one_space_is_refused_or_is_not_part_of_the_target(line: str) 
 
 
 GOOD = [
-    head("GET /plain HTTP/1.1", "Host: a"),
+    head("GET /plain HTTP/1.1"),
     head("GET /old HTTP/1.0"),
+    bare_head("GET /old HTTP/1.0"),
+    head("GET http://b/c HTTP/1.1"),
     head("POST /body HTTP/1.1", "Content-Length: 5", "Expect: 100-continue"),
     head("POST /chunks HTTP/1.1", "Transfer-Encoding: chunked"),
     head("GET /upgrade HTTP/1.1", "Connection: Upgrade", "Upgrade: websocket"),
@@ -227,7 +268,7 @@ def test_a_last_request_has_no_effect_on_the_next_connections(first: bytes) -> N
 
 SECTIONS = [
     (),
-    ("Host: a", "X: \xff"),
+    ("X: \xff", "X_Y: z"),
     ("Content-Length: 3",),
     ("Transfer-Encoding: chunked", "Connection: close"),
     ("Expect: 100-continue", "Content-Length: 3"),
@@ -235,7 +276,10 @@ SECTIONS = [
 ]
 LINES = [
     *(f"{method} /a?b HTTP/1.1" for method in ("GET", "POST", "OPTIONS", "CONNECT", "PRI", "get", "NO", "")),
-    *(f"GET {target} HTTP/1.1" for target in ("*", "a", "http://b/c", "//a", "/\xe4", "/a#b", "")),
+    *(
+        f"GET {target} HTTP/1.1"
+        for target in ("*", "a", "http://b/c", "//a", "/\xe4", "/a#b", "/%20?%", "/%", "/%00", "")
+    ),
     *(f"GET /a{chr(byte)}b HTTP/1.1" for byte in range(256)),
     *(f"GET / {version}" for version in ("HTTP/1.0", "HTTP/1.2", "HTTP/2.0", "http/1.1", "HTTP/1.1 ", "HTTP/1.10")),
     "GET  / HTTP/1.1",
@@ -257,8 +301,8 @@ def test_a_header_section_that_is_known_means_the_same_below_any_request_line(se
 def test_what_becomes_of_a_request_does_not_change_the_next_one_with_the_same_header_section() -> None:
     parser = HeadParser()
     for _ in range(3):
-        request = parse(head("POST / HTTP/1.1", "Host: a", "Content-Length: 3"), parser)
-        assert request.headers == [(b"host", b"a"), (b"content-length", b"3")]
+        request = parse(head("POST / HTTP/1.1", "Content-Length: 3"), parser)
+        assert request.headers == [HOST, (b"content-length", b"3")]
         assert request.body == 3
         request.headers.clear()
         request.body = 0
@@ -269,4 +313,99 @@ def test_more_header_sections_than_are_remembered() -> None:
     for _ in range(2):
         for number in range(1000):
             request = parse(head("GET / HTTP/1.1", f"X: {number}"), parser)
-            assert request.headers == [(b"x", b"%d" % number)]
+            assert request.headers == [HOST, (b"x", b"%d" % number)]
+
+
+# -- Host and absolute targets -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["", "a", "A.b-c_d~e", "a:80", "a:", "127.0.0.1:8000", "[::1]", "[::1]:80", "[v1.a:b]", "a%20b", "a!$&'()*+,;=b"],
+)
+def test_a_host_is_taken_as_sent(host: str) -> None:
+    assert parse(bare_head("GET / HTTP/1.1", f"Host: {host}")).headers == [(b"host", host.encode())]
+
+
+@pytest.mark.parametrize(
+    "host", ["a b", "a,b c", ":80", "a:b", "a:80:80", "[::1", "::1", "[g]", "a%2", "a/b", "a?b", "\xe4", '"a"']
+)
+def test_a_host_that_is_none_is_refused(host: str) -> None:
+    for version in ("1.0", "1.1"):
+        assert outcome(bare_head(f"GET / HTTP/{version}", f"Host: {host}"), HeadParser()) == (400, "Host is not a host")
+
+
+@pytest.mark.parametrize("target", ["http://b:8080/c?d", "HTTPS://b:8080", "http://b:8080?http://d/"])
+def test_the_authority_of_an_absolute_target_takes_the_place_of_host(target: str) -> None:
+    parser = HeadParser()
+    for _ in range(2):
+        request = parse(bare_head(f"GET {target} HTTP/1.1", "A: 1", "Host: a", "B: 2"), parser)
+        assert request.headers == [(b"a", b"1"), (b"host", b"b:8080"), (b"b", b"2")]
+        assert request.target == target.encode()
+        plain = parse(bare_head("GET / HTTP/1.1", "A: 1", "Host: a", "B: 2"), parser)
+        assert plain.headers == [(b"a", b"1"), HOST, (b"b", b"2")]
+    old = parse(bare_head(f"GET {target} HTTP/1.0", "A: 1"), parser)
+    assert old.headers == [(b"host", b"b:8080"), (b"a", b"1")]
+
+
+# -- underscores -------------------------------------------------------------------------------------------------------
+
+LOOK_ALIKES = ("X_Forwarded_For: 1", "Content_Length: 5", "Transfer_Encoding: chunked", "_: x", "X-Fine: 2")
+
+
+def test_names_with_underscores_are_dropped_and_told() -> None:
+    told: list[bytes] = []
+    parser = HeadParser("drop", told.append)
+    for _ in range(2):
+        request = parse(head("POST / HTTP/1.1", *LOOK_ALIKES), parser)
+        assert request.headers == [HOST, (b"x-fine", b"2")]
+        assert request.body == NO_BODY
+    assert told == [b"x_forwarded_for", b"content_length", b"transfer_encoding", b"_"]
+
+
+def test_names_with_underscores_are_allowed() -> None:
+    request = parse(head("POST / HTTP/1.1", *LOOK_ALIKES), HeadParser("allow"))
+    assert [name for name, _ in request.headers][1:] == [
+        b"x_forwarded_for",
+        b"content_length",
+        b"transfer_encoding",
+        b"_",
+        b"x-fine",
+    ]
+    assert request.body == NO_BODY, "they look like framing, and are not"
+
+
+def test_names_with_underscores_are_refused() -> None:
+    parser = HeadParser("refuse")
+    for line in LOOK_ALIKES[:-1]:
+        assert outcome(head("POST / HTTP/1.1", line), parser) == (400, "a header name with an underscore")
+    assert parse(head("POST / HTTP/1.1", LOOK_ALIKES[-1]), parser).headers == [HOST, (b"x-fine", b"2")]
+
+
+# -- versions ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_later_minor_version_is_the_last_that_is_known() -> None:
+    parser = HeadParser()
+    for number in range(2, 10):
+        request = parse(head(f"POST /x HTTP/1.{number}", "Content-Length: 5", "Expect: 100-continue"), parser)
+        assert (request.version, request.target, request.body) == ("1.1", b"/x", 5)
+        assert request.keep_alive
+        assert request.expects_continue
+
+
+@pytest.mark.parametrize(
+    ("version", "status"),
+    [
+        ("HTTP/0.9", 505),
+        ("HTTP/2.0", 505),
+        ("HTTP/9.9", 505),
+        ("HTTP/1.10", 400),
+        ("HTTP/01.1", 400),
+        ("http/1.1", 400),
+    ],
+)
+def test_other_versions(version: str, status: int) -> None:
+    seen = outcome(head(f"GET / {version}"), HeadParser())
+    assert isinstance(seen, tuple)
+    assert seen[0] == status

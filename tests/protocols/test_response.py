@@ -60,6 +60,11 @@ def test_what_the_application_says_about_framing() -> None:
                 Head(200, bad)
 
 
+def test_a_length_that_is_repeated_is_sent_once() -> None:
+    for _ in TWICE:
+        assert encode([(b"content-length", b"4"), (b"Content-Length", b"4")]).count(b"4\r\n") == 1
+
+
 def test_a_date_of_the_applications_own() -> None:
     for _ in TWICE:
         assert encode([(b"Date", b"then")]) == b"HTTP/1.1 200 OK\r\nDate: then\r\n\r\nbody"

@@ -72,7 +72,7 @@ def test_what_was_not_sent_is_a_dash() -> None:
 )
 def test_status_and_size(path: str, status: str, size: str) -> None:
     with serve(App(), access=True) as server, server.connect() as client:
-        client.send(f"GET {path} HTTP/1.1\r\nConnection: close\r\n\r\n".encode())
+        client.send(f"GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
         client.rest()
         (line,) = map(parse, server.log())
         assert (line["status"], line["size"]) == (status, size)
@@ -80,7 +80,7 @@ def test_status_and_size(path: str, status: str, size: str) -> None:
 
 def test_a_response_without_a_body_has_size_0() -> None:
     with serve(App(), access=True) as server, server.connect() as client:
-        client.send(b"HEAD / HTTP/1.1\r\n\r\n")
+        client.send(b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n")
         client.response("HEAD")
         (line,) = map(parse, server.log())
         assert (line["request"], line["size"]) == ("HEAD / HTTP/1.1", "0")
@@ -107,7 +107,7 @@ def test_one_line_for_each_response_in_order() -> None:
 )
 def test_headers_cannot_forge_lines(line: bytes, field: str, logged: str) -> None:
     with serve(App(), access=True) as server, server.connect() as client:
-        client.send(b"GET / HTTP/1.1\r\n" + line + b"\r\n\r\n")
+        client.send(b"GET / HTTP/1.1\r\nHost: a\r\n" + line + b"\r\n\r\n")
         client.response()
         (entry,) = map(parse, server.log())
         assert entry[field] == logged
@@ -160,7 +160,7 @@ def test_a_client_that_leaves_before_the_response_has_no_status() -> None:
         await gate.wait()
 
     with bench(app, access=True) as on:
-        on.feed(b"GET /gone HTTP/1.1\r\n\r\n")
+        on.feed(b"GET /gone HTTP/1.1\r\nHost: a\r\n\r\n")
         on.do(on.lose)
         on.do(gate.set)
         on.engine.close()

@@ -64,9 +64,9 @@ def test_an_upload_to_an_application_that_does_not_read_waits(chunked: bool) -> 
 
     if chunked:
         body = b"100000\r\n%b\r\n" % (b"x" * MIB) * 64 + b"0\r\n\r\n"
-        data = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n" + body
+        data = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + body
     else:
-        data = b"POST / HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % size + b"x" * size
+        data = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % size + b"x" * size
     with serve(app) as server, server.connect() as client:
         before = psutil.Process().memory_info().rss
         upload = Upload(client, data)
@@ -91,7 +91,7 @@ def test_other_connections_are_served_while_an_upload_waits() -> None:
 
     app = App()
     with serve(app) as server, server.connect() as client, server.connect() as other:
-        Upload(client, b"POST /upload HTTP/1.1\r\nContent-Length: 4000000\r\n\r\n" + b"x" * 4000000)
+        Upload(client, b"POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 4000000\r\n\r\n" + b"x" * 4000000)
         app.wait_until_reached()
         for _ in range(5):
             assert other.get().status == 200
@@ -114,7 +114,7 @@ def test_a_slow_reader_of_a_body_gets_all_of_it() -> None:
 
     body = b"".join(b"%07d\n" % i for i in range(300_000))
     with serve(app) as server, server.connect() as client:
-        Upload(client, b"POST / HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        Upload(client, b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
         assert client.response().body == body
 
 
@@ -127,8 +127,8 @@ def test_who_refuses_an_upload_is_heard(framing: str) -> None:
 
     chunk = b"100000\r\n%b\r\n" % (b"x" * MIB)
     data = {
-        "length": b"POST / HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % (8 * MIB) + b"x" * (8 * MIB),
-        "chunks": b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk * 8 + b"0\r\n\r\n",
+        "length": b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % (8 * MIB) + b"x" * (8 * MIB),
+        "chunks": b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk * 8 + b"0\r\n\r\n",
     }[framing]
     with serve(app) as server, server.connect() as client:
         client.send(data)
@@ -170,7 +170,7 @@ class Flood:
 def test_send_waits_while_the_client_does_not_read(first_step: bool) -> None:
     app = Flood(first_step)
     with serve(app) as server, server.connect(receive_buffer=1 << 16) as client:
-        client.send(b"GET / HTTP/1.1\r\n\r\n")
+        client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         client.until(b"\r\n\r\n")
         sent = wait_until_steady(lambda: app.sent)
         assert sent * app.size < 16 * MIB, "the kernel's buffers, and little more"
@@ -188,7 +188,7 @@ def test_send_raises_when_the_client_leaves_while_it_waits(first_step: bool) -> 
     app = Flood(first_step)
     with serve(app) as server:
         with server.connect(receive_buffer=1 << 16) as client:
-            client.send(b"GET / HTTP/1.1\r\n\r\n")
+            client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
             client.until(b"\r\n\r\n")
             wait_until_steady(lambda: app.sent)
             assert not app.ended.is_set()
@@ -204,7 +204,7 @@ def test_other_connections_are_served_while_a_response_waits() -> None:
         await (flooding if scope["path"] == "/flood" else hello)(scope, receive, send)
 
     with serve(app) as server, server.connect(receive_buffer=1 << 16) as client, server.connect() as other:
-        client.send(b"GET /flood HTTP/1.1\r\n\r\n")
+        client.send(b"GET /flood HTTP/1.1\r\nHost: a\r\n\r\n")
         client.until(b"\r\n\r\n")
         wait_until_steady(lambda: flooding.sent)
         assert other.get().status == 200
@@ -220,7 +220,7 @@ def test_pipelined_requests_wait_while_the_client_does_not_read() -> None:
         await respond(send, body)
 
     with serve(app) as server, server.connect(receive_buffer=1 << 16) as client:
-        client.send(b"GET / HTTP/1.1\r\n\r\n" * 64)
+        client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 64)
         client.head()
         assert wait_until_steady(lambda: served) <= 16
         client.exactly(MIB)
@@ -237,7 +237,7 @@ def test_a_whole_response_in_one_piece_does_not_wait() -> None:
         done.set()
 
     with serve(app) as server, server.connect(receive_buffer=1 << 16) as client:
-        client.send(b"GET / HTTP/1.1\r\n\r\n")
+        client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         assert done.wait(20)
         assert len(client.response().body) == 16 * MIB
 
@@ -263,7 +263,7 @@ def test_send_waits_from_the_moment_the_transport_is_full_until_it_is_not() -> N
         await send({"type": "http.response.body", "body": b""})
 
     with bench(app) as on:
-        on.do(lambda: setattr(on.transport, "full", True), on.arrive(b"GET / HTTP/1.1\r\n\r\n"))
+        on.do(lambda: setattr(on.transport, "full", True), on.arrive(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"))
         assert steps == []
         on.do(on.connection.resume_writing)
         assert steps == ["begun"]
@@ -290,7 +290,7 @@ def test_all_who_wait_to_send_go_on() -> None:
         await send({"type": "http.response.body", "body": b""})
 
     with bench(app) as on:
-        on.do(lambda: setattr(on.transport, "full", True), on.arrive(b"GET / HTTP/1.1\r\n\r\n"))
+        on.do(lambda: setattr(on.transport, "full", True), on.arrive(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"))
         on.do(on.connection.resume_writing)
         assert sent == []
         on.do(lambda: setattr(on.transport, "full", False), on.connection.resume_writing)
@@ -311,7 +311,7 @@ def test_small_parts_are_gathered_until_the_turn_ends() -> None:
         await send({"type": "http.response.body", "body": b""})
 
     with bench(app) as on:
-        on.do(lambda: setattr(on.transport, "full", True), on.arrive(b"GET / HTTP/1.1\r\n\r\n"))
+        on.do(lambda: setattr(on.transport, "full", True), on.arrive(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"))
         assert steps == ["sent"], "the third part went out behind the others, and waits"
         assert on.transport.writes[0].endswith(b"1\r\na\r\n1\r\nb\r\n")
         assert on.transport.writes[1:] == [b"1\r\nc\r\n"]
@@ -336,6 +336,6 @@ def test_who_waits_to_send_is_not_forgotten_when_the_response_is_complete() -> N
         await task
 
     with bench(app) as on:
-        on.do(lambda: setattr(on.transport, "full", True), on.arrive(b"GET /1 HTTP/1.1\r\n\r\n"))
+        on.do(lambda: setattr(on.transport, "full", True), on.arrive(b"GET /1 HTTP/1.1\r\nHost: a\r\n\r\n"))
         assert on.out.endswith(b"0\r\n\r\n")
         assert ends == ["/1"]

@@ -12,18 +12,25 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.apps import Gated, hello, respond
+from support.apps import Gated, begin, hello, respond
+from support.bench import bench
 from support.http import Client
 from support.server import Server, serve
+from support.turns import next_turn
 from support.waiting import wait_until, wait_until_steady
 
-from litmus.asgi import Receive, Scope, Send
+from litmus.asgi import Application, Receive, Scope, Send
+from litmus.memory import scoreboard
 from litmus.memory.lease import Lease
+from litmus.protocols.limits import Limits
 from litmus.protocols.machine import Deadline
 from litmus.protocols.request import HeadParser
 from litmus.server import connection
 from litmus.server.deadlines import TICK, TICK_NS, Wheel, ticks
-from litmus.server.engine import DRAIN_SECONDS, LINGER_SECONDS, STALL_SECONDS
+from litmus.server.engine import DRAIN_SECONDS, LINGER_SECONDS
+from litmus.settings import TimeoutsSettings
+
+STALL_SECONDS = TimeoutsSettings().write
 
 
 class Entry:
@@ -294,7 +301,7 @@ def test_an_idle_connection_is_closed_after_keep_alive() -> None:
 
 
 def test_a_connection_that_never_asks_is_closed_too() -> None:
-    with serve(hello, timeouts__keep_alive="5s") as server, server.connect() as client:
+    with serve(hello, timeouts__first_byte="5s") as server, server.connect() as client:
         with server.connect() as later:
             later.get()
         server.tick(5.2)
@@ -302,18 +309,39 @@ def test_a_connection_that_never_asks_is_closed_too() -> None:
         server.idle()
 
 
-def test_dribbling_earns_no_time() -> None:
-    with serve(hello, timeouts__keep_alive="5s") as server, server.connect() as client, server.connect() as other:
+@pytest.mark.parametrize("before", [0, 1])
+def test_dribbling_earns_no_time(before: int) -> None:
+    with serve(hello, timeouts__head="5s") as server, server.connect() as client, server.connect() as other:
+        for _ in range(before):
+            client.get()
+            server.tick(10)
         for byte in b"GET /":
             client.send(bytes([byte]))
             other.get()
             server.tick(1)
         server.tick(0.2)
+        assert client.response().status == 408
         assert client.ends()
+        assert server.counter(scoreboard.RESPONSES_1XX + 3) == 1
+        client.close()
+        other.close()
+        server.idle()
+
+
+def test_who_is_too_slow_may_go_on_sending_for_a_moment() -> None:
+    """It reads its answer when it has finished, which a reset would destroy."""
+    with serve(hello, timeouts__head="5s") as server, server.connect() as client:
+        client.send(b"GET / HTTP/1.1\r\n")
+        wait_until(lambda: server.counter(scoreboard.BYTES_IN), "its bytes")
+        server.tick(5.2)
+        client.send(b"Host: a\r\n\r\n")
+        assert client.response().status == 408
+        server.tick(LINGER_SECONDS + 0.2)
+        server.idle()
 
 
 def test_empty_lines_earn_no_time() -> None:
-    with serve(hello, timeouts__keep_alive="5s") as server, server.connect() as client, server.connect() as other:
+    with serve(hello, timeouts__first_byte="5s") as server, server.connect() as client, server.connect() as other:
         for _ in range(5):
             client.send(b"\r\n")
             other.get()
@@ -342,20 +370,21 @@ def while_busy(server: Server, client: Client, data: bytes, ticks: int) -> None:
 def test_what_arrived_while_the_loop_was_busy_is_served() -> None:
     with serve(hello, timeouts__keep_alive="5s") as server, server.connect() as client:
         client.get()
-        while_busy(server, client, b"GET / HTTP/1.1\r\n\r\n", ticks(5))
+        while_busy(server, client, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", ticks(5))
         assert client.response().status == 200
         server.tick(4)
         assert client.get().status == 200
 
 
 def test_dribbling_into_a_busy_loop_earns_no_time_either() -> None:
-    with serve(hello, timeouts__keep_alive="5s") as server, server.connect() as client, server.connect() as other:
+    with serve(hello, timeouts__head="5s") as server, server.connect() as client, server.connect() as other:
         client.send(b"G")
         other.get()
         while_busy(server, client, b"E", ticks(5))
         with server.connect() as later:
             later.get()
         while_busy(server, client, b"T", 1)
+        assert client.response().status == 408
         assert client.ends()
 
 
@@ -370,7 +399,8 @@ def test_what_counts_is_the_time_and_not_how_often_the_loop_comes_to_its_tick() 
 
 
 @pytest.mark.parametrize(
-    "request_bytes", [b"GET /slow HTTP/1.1\r\n\r\n", b"POST /slow HTTP/1.1\r\nContent-Length: 5\r\n\r\n"]
+    "request_bytes",
+    [b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n", b"POST /slow HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n"],
 )
 def test_a_request_with_the_application_is_under_no_deadline(request_bytes: bytes) -> None:
     app = Gated()
@@ -385,7 +415,7 @@ def test_a_request_with_the_application_is_under_no_deadline(request_bytes: byte
 def test_the_clock_starts_when_the_response_is_complete() -> None:
     app = Gated()
     with serve(app, timeouts__keep_alive="5s") as server, server.connect() as client:
-        client.send(b"GET /slow HTTP/1.1\r\n\r\n")
+        client.send(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
         app.wait_until_reached()
         server.tick(20)
         server.call(app.gate.set)
@@ -398,7 +428,7 @@ def test_the_clock_starts_when_the_response_is_complete() -> None:
 
 def test_a_body_that_is_dropped_must_come_in_time() -> None:
     with serve(hello) as server, server.connect() as client:
-        client.send(b"POST / HTTP/1.1\r\nContent-Length: 10\r\n\r\n01234")
+        client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n01234")
         client.response()
         server.tick(LINGER_SECONDS + 0.2)
         assert client.ends()
@@ -420,13 +450,13 @@ def stall(server: Server) -> None:
 
 def test_who_reads_slowly_what_was_sent_gets_more_time_and_who_does_not_read_is_given_up() -> None:
     with serve(large, timeouts__keep_alive="5s") as server, server.connect(receive_buffer=1 << 16) as client:
-        client.send(b"GET / HTTP/1.1\r\n\r\n")
+        client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         client.head()
         for _ in range(5):
             client.exactly(2 << 20)
             server.tick(5)
         client.exactly(SIZE - 5 * (2 << 20))
-        client.send(b"GET / HTTP/1.1\r\n\r\n")
+        client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         client.head()
         stall(server)
         with pytest.raises((ConnectionError, AssertionError)):
@@ -440,33 +470,107 @@ STEADY_READS = 20
 def closing_with_unsent(server: Server) -> Client:
     """A client that does not read the last response of its connection."""
     client = server.connect(receive_buffer=1 << 16)
-    client.send(b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n")
+    client.send(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
     client.head()
     return client
 
 
-def test_who_stops_reading_is_given_up_in_time_however_long_connections_are_kept() -> None:
-    """The first look is at the end of the keep-alive time: from then on, nothing may move for so long."""
-    with serve(large, timeouts__keep_alive="75s") as server, server.connect(receive_buffer=1 << 16) as client:
-        client.send(b"GET / HTTP/1.1\r\n\r\n")
+async def endless(scope: Scope, receive: Receive, send: Send) -> None:
+    """Waits in ``send`` for a client that does not read, but not from the first."""
+    await begin(send)
+    await next_turn()
+    while True:
+        await send({"type": "http.response.body", "body": b"x" * 65536, "more_body": True})
+
+
+@pytest.mark.parametrize("app", [large, endless])
+def test_who_stops_reading_is_given_up_in_time_however_long_connections_are_kept(
+    app: Application, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The first look is two seconds later: from then on, nothing may move for so long."""
+    caplog.set_level("INFO")
+    with serve(app, timeouts__write="10s", access=True) as server, server.connect(receive_buffer=1 << 16) as client:
+        client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        client.head()
+        (connection,) = server.engine.connections
+        assert wait_until_steady(lambda: server.call(connection.unsent)) > 1 << 16
+        server.tick(10)
+        assert server.call(len, server.engine.connections) == 1
+        server.tick(2 * LINGER_SECONDS)
+        server.idle()
+        with pytest.raises(ConnectionError):
+            client.rest()
+        assert "does not read" in caplog.text
+        (line,) = server.log()
+        assert " 200 " in line, "what it asked for is on record"
+
+
+def test_an_application_hears_that_its_client_was_given_up() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await endless(scope, receive, send)
+        except OSError:
+            server.notes.put("disconnected")
+
+    with serve(app, timeouts__write="1s") as server, server.connect(receive_buffer=1 << 16) as client:
+        client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         client.head()
         (connection,) = server.engine.connections
         wait_until_steady(lambda: server.call(connection.unsent))
-        server.tick(75 + STALL_SECONDS)
-        assert server.call(len, server.engine.connections) == 1
-        server.tick(LINGER_SECONDS)
+        server.tick(3)
+        assert server.note() == "disconnected"
         server.idle()
 
 
-def test_who_has_read_all_of_a_response_has_its_time_before_it() -> None:
-    with serve(large, timeouts__keep_alive="5s") as server, server.connect(receive_buffer=1 << 16) as client:
-        client.send(b"GET / HTTP/1.1\r\n\r\n")
+def test_a_stream_that_is_read_slowly_is_not_given_up() -> None:
+    with serve(endless, timeouts__write="5s") as server, server.connect(receive_buffer=1 << 16) as client:
+        client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         client.head()
-        server.tick(5.2)
+        for _ in range(10):
+            server.tick(4)
+            client.exactly(1 << 20)
+        assert server.call(len, server.engine.connections) == 1
+
+
+def test_who_reads_everything_has_the_whole_keep_alive_time_from_then_on() -> None:
+    options = {"timeouts__keep_alive": "5s", "timeouts__write": "10s"}
+    with serve(large, **options) as server, server.connect(receive_buffer=1 << 16) as client:
+        client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        client.head()
+        server.tick(8)
         client.exactly(SIZE)
+        server.tick(4)
+        client.send(b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert client.response("HEAD").status == 200
+        server.tick(5.2)
+        assert client.ends()
+
+
+def test_who_has_read_all_of_a_response_has_its_time_before_it() -> None:
+    """Even if so little is left to read that nobody had to wait for it."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await begin(send)
+        size = 0
+        if scope["method"] == "GET":
+            await next_turn()
+            (connection,) = server.engine.connections
+            while not connection.unsent():
+                await send({"type": "http.response.body", "body": b"x" * 4096, "more_body": True})
+                size += 4096
+                await next_turn()
+            server.notes.put(size)
+        await send({"type": "http.response.body"})
+
+    with serve(app, timeouts__keep_alive="5s") as server, server.connect(receive_buffer=1 << 16) as client:
+        client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        client.head()
+        size = server.note()
+        server.tick(5.2)
+        assert len(client.chunks()) == size
         server.tick(LINGER_SECONDS + 0.2)
         server.tick(4)
-        client.send(b"HEAD / HTTP/1.1\r\n\r\n")
+        client.send(b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n")
         assert client.response("HEAD").status == 200
         server.tick(5.2)
         assert client.ends()
@@ -478,6 +582,20 @@ def test_a_last_response_that_nobody_reads_is_given_up() -> None:
         assert server.call(len, server.engine.connections) == 1
         stall(server)
         server.idle()
+
+
+def test_a_last_response_that_nobody_reads_to_its_end_is_given_up_as_well() -> None:
+    """The transport may say that it has little left to send when it is closing already."""
+    with bench(hello) as on:
+        on.transport.full = True
+        on.transport.unsent = 100
+        on.feed(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        due = on.connection.due
+        assert on.transport.closing
+        assert due > 0
+        on.do(on.connection.resume_writing)
+        assert on.connection.due == due
+        on.do(lambda: on.connection.connection_lost(None))
 
 
 def test_a_drain_does_not_save_a_last_response_that_nobody_reads() -> None:
@@ -533,7 +651,7 @@ class GoingOn:
 def test_a_machine_may_go_on_when_its_deadline_has_passed(monkeypatch: pytest.MonkeyPatch) -> None:
     """As it was, under the same deadline again, or with another one in charge: as when bytes have arrived."""
 
-    def make(host: Any, parser: HeadParser) -> GoingOn:
+    def make(host: Any, parser: HeadParser, limits: Limits) -> GoingOn:
         first, second = GoingOn("first", host, server.notes), GoingOn("second", host, server.notes)
         first.successors = [first, second]
         second.successors = [None]
@@ -574,7 +692,7 @@ def test_draining_an_idle_connection_gives_it_a_moment() -> None:
 def test_draining_lets_requests_under_way_finish() -> None:
     app = Gated()
     with serve(app) as server, server.connect() as client:
-        client.send(b"GET /slow HTTP/1.1\r\n\r\n")
+        client.send(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
         app.wait_until_reached()
         server.call(server.engine.drain)
         server.tick(10)

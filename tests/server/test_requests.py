@@ -74,7 +74,7 @@ def test_the_scope_is_exact() -> None:
         ("/a%3Fb", "/a?b", b"/a%3Fb", b""),
         ("/a%2Fb", "/a/b", b"/a%2Fb", b""),
         ("/%ff%C3", "/\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}", b"/%ff%C3", b""),
-        ("/100%", "/100%", b"/100%", b""),
+        ("/100%25?100%", "/100%", b"/100%25", b"100%"),
         ("/a+b", "/a+b", b"/a+b", b""),
         ("//double", "//double", b"//double", b""),
         ("/../up", "/../up", b"/../up", b""),
@@ -83,6 +83,7 @@ def test_the_scope_is_exact() -> None:
         ("http://example.org", "/", b"/", b""),
         ("http://example.org?q", "/", b"/", b"q"),
         ("http://example.org/?q=http://x/y", "/", b"/", b"q=http://x/y"),
+        ("http://example.org?q=http://x/y", "/", b"/", b"q=http://x/y"),
     ],
 )
 def test_paths(target: str, path: str, raw_path: bytes, query: bytes) -> None:
@@ -160,7 +161,7 @@ def test_a_client_that_was_gone_before_it_was_accepted_is_nobody() -> None:
 
     def come_and_go() -> None:
         """In the loop's thread, so that it cannot accept meanwhile."""
-        server.connect().send(b"GET /gone HTTP/1.1\r\n\r\n").reset()
+        server.connect().send(b"GET /gone HTTP/1.1\r\nHost: a\r\n\r\n").reset()
 
     with serve(app, access=True) as server:
         server.call(come_and_go)
@@ -256,7 +257,9 @@ def test_pipelined_requests_are_answered_in_order(pause: bool, count: int) -> No
         await respond(send, b"%d:%b" % (number, body))
 
     with serve(app) as server, server.connect() as client:
-        requests = [b"POST /%d HTTP/1.1\r\nContent-Length: %d\r\n\r\n%b" % (i, i, b"x" * i) for i in range(count)]
+        requests = [
+            b"POST /%d HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%b" % (i, i, b"x" * i) for i in range(count)
+        ]
         client.send(b"".join(requests))
         for i in range(count):
             assert client.response().body == b"%d:%b" % (i, b"x" * i)
@@ -272,7 +275,7 @@ def test_a_slow_response_holds_back_those_behind_it() -> None:
         await respond(send, scope["path"].encode())
 
     with serve(app) as server, server.connect() as client:
-        client.send(b"GET /slow HTTP/1.1\r\n\r\nGET /fast HTTP/1.1\r\n\r\n")
+        client.send(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\nGET /fast HTTP/1.1\r\nHost: a\r\n\r\n")
         assert server.note() == "/slow"
         assert server.notes.empty(), "one request at a time"
         server.call(gate.set)
@@ -283,7 +286,7 @@ def test_a_slow_response_holds_back_those_behind_it() -> None:
 def test_connections_do_not_wait_for_each_other() -> None:
     app = Gated()
     with serve(app) as server, server.connect() as slow, server.connect() as fast:
-        slow.send(b"GET /slow HTTP/1.1\r\n\r\n")
+        slow.send(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
         app.wait_until_reached()
         assert fast.get().status == 200
         server.call(app.gate.set)
@@ -294,7 +297,7 @@ def test_many_connections() -> None:
     with serve(echo) as server:
         clients = [server.connect() for _ in range(200)]
         for number, client in enumerate(clients):
-            client.send(b"POST / HTTP/1.1\r\nContent-Length: 6\r\n\r\n%06d" % number)
+            client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\n%06d" % number)
         for number, client in enumerate(clients):
             assert client.response().body == b"%06d" % number
         for client in clients:
@@ -305,14 +308,16 @@ def test_many_connections() -> None:
 
 def test_byte_by_byte() -> None:
     with serve(echo) as server, server.connect() as client:
-        for byte in b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n":
+        for byte in b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n":
             client.send(bytes([byte]))
         assert client.response().body == b"hello"
 
 
 def test_two_requests_in_one_segment_and_the_end_of_the_sending() -> None:
     with serve(echo) as server, server.connect() as client:
-        client.send(b"GET /1 HTTP/1.1\r\n\r\nPOST /2 HTTP/1.1\r\nContent-Length: 2\r\n\r\nhi").half_close()
+        client.send(
+            b"GET /1 HTTP/1.1\r\nHost: a\r\n\r\nPOST /2 HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi"
+        ).half_close()
         assert client.response().body == b""
         assert client.response().body == b"hi"
         assert client.ends()
@@ -380,10 +385,10 @@ def test_nothing_is_left_to_the_garbage_collector(path: str, keep: bool) -> None
     ("data", "status"),
     [
         (b"garbage\r\n\r\n", 400),
-        (b"GET / HTTP/1.1\r\nX: " + b"x" * (70 << 10), 431),
-        (b"CONNECT a:1 HTTP/1.1\r\n\r\n", 501),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * (70 << 10), 431),
+        (b"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n", 501),
         (b"GET / HTTP/2.0\r\n\r\n", 505),
-        (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", 400),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", 400),
     ],
 )
 def test_a_breach_is_answered(data: bytes, status: int) -> None:
@@ -409,7 +414,7 @@ def test_a_client_that_goes_on_sending_garbage_still_gets_the_answer() -> None:
 def test_a_breach_behind_a_complete_response_does_not_destroy_it() -> None:
     """The client first sends all that it has, and only then reads."""
     with serve(hello) as server, server.connect() as client:
-        client.send(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")
+        client.send(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
         client.until(b"\r\n\r\n")
         client.send(b"xyz\r\n" + b"x" * (8 << 20))
         assert client.rest() == b"Hello, world!"
@@ -428,7 +433,7 @@ def test_what_we_have_finished_with_is_closed_in_the_end() -> None:
 
 def test_bytes_are_counted() -> None:
     with serve(echo) as server, server.connect() as client:
-        data = b"POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello"
+        data = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"
         client.send(data)
         received = client.until(b"hello")
         assert server.counter(BYTES_IN) == len(data)
@@ -451,7 +456,7 @@ def test_responses_are_counted_by_class(status: int) -> None:
 
 def test_an_interim_response_is_counted() -> None:
     with serve(echo) as server, server.connect() as client:
-        client.send(b"POST / HTTP/1.1\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
+        client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
         assert client.head() == (100, [])
         client.send(b"hello").response()
         assert [server.counter(cell) for cell in range(RESPONSES_1XX, RESPONSES_1XX + 3)] == [1, 1, 0]
@@ -477,7 +482,7 @@ def test_what_is_in_flight_can_be_read_from_outside() -> None:
         return [f"{entry.method} {entry.path} {entry.phase.name}" for entry in server.engine.flight.entries()]
 
     with serve(app) as server, server.connect() as client:
-        client.send(b"PUT /x?y HTTP/1.1\r\n\r\n")
+        client.send(b"PUT /x?y HTTP/1.1\r\nHost: a\r\n\r\n")
         server.note()
         (entry,) = server.engine.flight.entries()
         assert entry.peer == "{}:{}".format(*client.name)

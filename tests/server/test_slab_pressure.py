@@ -34,12 +34,12 @@ def body_of(number: int, size: int) -> bytes:
 
 
 def post(path: bytes, body: bytes) -> bytes:
-    return b"POST /%b HTTP/1.1\r\nContent-Length: %d\r\n\r\n%b" % (path, len(body), body)
+    return b"POST /%b HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%b" % (path, len(body), body)
 
 
 def chunked(path: bytes, body: bytes) -> bytes:
     chunks = b"".join(b"%x\r\n%b\r\n" % (len(body[i : i + 700]), body[i : i + 700]) for i in range(0, len(body), 700))
-    return b"POST /%b HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n%b0\r\n\r\n" % (path, chunks)
+    return b"POST /%b HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n%b0\r\n\r\n" % (path, chunks)
 
 
 def failures(server: Server) -> int:
@@ -125,10 +125,11 @@ def test_chunks_whose_lines_need_keeping_wait_for_a_buffer() -> None:
 
 
 @pytest.mark.parametrize(
-    "part", [b"GET / HT", b"GET / HTTP/1.1\r\nX: " + b"x" * 900, b"GET / HTTP/1.1\r\nX: " + b"x" * 3000]
+    "part",
+    [b"GET / HT", b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 900, b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 3000],
 )
 def test_part_of_a_head_waits_for_a_buffer_and_is_served_then(part: bytes) -> None:
-    rest = b"TP/1.1\r\n\r\n" if part.endswith(b"HT") else b"\r\n\r\n"
+    rest = b"TP/1.1\r\nHost: a\r\n\r\n" if part.endswith(b"HT") else b"\r\n\r\n"
     with exhausted() as (server, holders), server.connect() as client:
         client.send(part)
         see_that_all_was_read(server)
@@ -145,7 +146,7 @@ def test_what_is_kept_outside_the_slab_is_little() -> None:
         while (lease := on.engine.slab.acquire(1)) is not None:
             taken.append(lease)
         assert len(on.connection.get_buffer(-1)) == SPILL
-        on.feed(b"POST /hold HTTP/1.1\r\nContent-Length: 5000\r\n\r\n" + b"x" * 100)
+        on.feed(b"POST /hold HTTP/1.1\r\nHost: a\r\nContent-Length: 5000\r\n\r\n" + b"x" * 100)
         assert not on.transport.reading, "no more is read before there is a buffer"
         on.do(lambda: on.engine.slab.release(taken.pop()))
         assert on.transport.reading
@@ -168,16 +169,17 @@ def test_who_is_found_gone_while_writing_leaves_nothing_in_the_window() -> None:
 
     with bench(app) as on:
         on.transport.write = write  # type: ignore[method-assign]
-        on.feed(b"GET / HTTP/1.1\r\n\r\n" + b"GET /secret HTTP/1.1\r\n\r\n")
+        on.feed(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" + b"GET /secret HTTP/1.1\r\nHost: a\r\n\r\n")
         assert on.engine.window.unread_size() == 0
         assert on.engine.window.end == 0
 
 
 def test_the_deadline_of_a_head_holds_while_it_waits_for_a_buffer() -> None:
-    with exhausted(timeouts__keep_alive="5s") as (server, _), server.connect() as client:
+    with exhausted(timeouts__head="5s") as (server, _), server.connect() as client:
         client.send(b"GET / HT")
         see_that_all_was_read(server)
         server.tick(5.3)
+        assert client.response().status == 408
         assert client.ends()
 
 
@@ -187,7 +189,7 @@ def test_who_leaves_while_waiting_for_a_buffer_is_not_in_the_way(reset: bool) ->
     with exhausted(app) as (server, holders):
         leaving, staying = [server.connect() for _ in range(5)], [server.connect() for _ in range(5)]
         for client in (*leaving, *staying):
-            client.send(b"POST /hold HTTP/1.1\r\nContent-Length: 3000\r\n\r\n" + b"x" * 500)
+            client.send(b"POST /hold HTTP/1.1\r\nHost: a\r\nContent-Length: 3000\r\n\r\n" + b"x" * 500)
             app.wait_until_reached()
         for client in leaving:
             if reset:
@@ -207,7 +209,7 @@ def test_a_client_that_resets_gives_its_buffer_to_who_waits() -> None:
         client.send(b"GET / HT")
         see_that_all_was_read(server)
         holders.clients.pop().reset()
-        client.send(b"TP/1.1\r\n\r\n")
+        client.send(b"TP/1.1\r\nHost: a\r\n\r\n")
         assert client.response().status == 200
 
 

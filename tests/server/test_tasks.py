@@ -22,7 +22,7 @@ from litmus.server import eager
 from litmus.server.awaitables import DONE, Ready
 from litmus.server.eager import start_task
 
-GET = b"GET / HTTP/1.1\r\n\r\n"
+GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 VARIABLE: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="nothing")
 
 
@@ -449,7 +449,7 @@ def test_listening_for_a_disconnect_beside_a_stream() -> None:
         with server.connect() as client:
             assert client.get("/5").body == b"xxxxx"
             assert client.get("/5").body == b"xxxxx"
-            client.send(b"GET /2 HTTP/1.1\r\n\r\n")
+            client.send(b"GET /2 HTTP/1.1\r\nHost: a\r\n\r\n")
             client.until(b"x\r\n1\r\nx\r\n")
             while not server.notes.empty():
                 server.note()
@@ -483,7 +483,7 @@ def test_context_variables_do_not_leak_between_pipelined_requests() -> None:
         await respond(send, before.encode())
 
     with serve(app) as server, server.connect() as client:
-        client.send(b"GET /1 HTTP/1.1\r\n\r\n" * 3)
+        client.send(b"GET /1 HTTP/1.1\r\nHost: a\r\n\r\n" * 3)
         for _ in range(3):
             assert client.response().body == b"nothing"
 

@@ -14,13 +14,19 @@ from litmus.server.connection import Connection
 
 
 class RubberTransport:
-    """Takes everything that is written; ``full`` makes it pause its writer, as if the peer did not read."""
+    """Takes everything that is written.
+
+    Attributes:
+        full: pauses its writer, as if the peer did not read.
+        unsent: how many bytes it says that it has still to send.
+    """
 
     def __init__(self, bench: "Bench") -> None:
         self.bench = bench
         self.writes: list[bytes] = []
         self.reading = True
         self.full = False
+        self.unsent = 0
         self.ended = False
         self.closing = False
         self.aborted = False
@@ -46,7 +52,7 @@ class RubberTransport:
         self.ended = True
 
     def get_write_buffer_size(self) -> int:
-        return 0
+        return self.unsent
 
     def pause_reading(self) -> None:
         self.reading = False
@@ -60,6 +66,8 @@ class RubberTransport:
     def close(self) -> None:
         if not self.closing:
             self.closing = True
+            if self.unsent:
+                return
             self.bench.loop.call_soon(self.bench.connection.connection_lost, None)
 
     def abort(self) -> None:
@@ -74,7 +82,7 @@ class Bench:
         self.loop = loop
         self.engine, self.access = make_engine(application, loop, **options)
         self.transport = RubberTransport(self)
-        self.connection: Any = Connection(self.engine)
+        self.connection: Any = Connection(self.engine, self.engine.limits)
         self.errors: list[dict[str, Any]] = []
         loop.set_exception_handler(lambda loop, context: self.errors.append(context))
         self.do(lambda: self.connection.connection_made(self.transport))

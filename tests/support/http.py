@@ -55,7 +55,7 @@ class Client:
         return self.response()
 
     def post(self, body: bytes, target: str = "/") -> Response:
-        self.send(b"POST %b HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % (target.encode(), len(body)) + body)
+        self.send(b"POST %b HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % (target.encode(), len(body)) + body)
         return self.response()
 
     def half_close(self) -> "Client":

@@ -181,10 +181,10 @@ class Load:
         """Leaves in the middle of whatever it began."""
         beginnings = (
             b"GET /work/rude HT",
-            b"POST /upload/rude HTTP/1.1\r\nContent-Length: 1000000\r\n\r\n" + UPLOAD,
-            b"POST /held/rude HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n10000\r\n" + bytes(40_000),
-            b"GET /download/endless HTTP/1.1\r\n\r\n",
-            b"GET /work/rude HTTP/1.1\r\n\r\n" * 50,
+            b"POST /upload/rude HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n" + UPLOAD,
+            b"POST /held/rude HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n10000\r\n" + bytes(40_000),
+            b"GET /download/endless HTTP/1.1\r\nHost: a\r\n\r\n",
+            b"GET /work/rude HTTP/1.1\r\nHost: a\r\n\r\n" * 50,
         )
         while not self._over:
             for data in beginnings:

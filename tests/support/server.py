@@ -178,10 +178,13 @@ class Server:
         self._stop = asyncio.Event()
         self.engine, self.access = make_engine(self.application, self.loop, **self._options)
         create = self.loop.create_unix_server if self._listener.family == socket.AF_UNIX else self.loop.create_server
-        server = await create(lambda: Connection(self.engine), sock=self._listener.dup())  # type: ignore[operator]
+        server = await create(self._connection, sock=self._listener.dup())  # type: ignore[operator]
         self._started.set()
         await self._stop.wait()
         server.close()
+
+    def _connection(self) -> Any:
+        return Connection(self.engine, self.engine.limits)
 
 
 @contextmanager

@@ -6,7 +6,9 @@ from typing import Any
 
 from litmus.memory.lease import Lease
 from litmus.protocols.errors import ProtocolError
-from litmus.protocols.http1 import DEADLINES, Http1, State
+from litmus.protocols.http1 import Http1, State
+from litmus.protocols.limits import Limits
+from litmus.protocols.machine import Deadline
 from litmus.protocols.request import HeadParser, Request
 
 DATE = b"date: Thu, 01 Jan 1970 00:00:00 GMT\r\n"
@@ -41,6 +43,9 @@ class Call:
 
     def unblocked(self) -> None:
         self.told.append("unblocked")
+
+    def refused(self, status: int, size: int) -> None:
+        self.told.append(f"refused with {status}, {size} bytes")
 
     def peer_finished(self) -> None:
         self.told.append("finished")
@@ -99,6 +104,21 @@ def echo(call: Call) -> None:
     read()
 
 
+LIMITS = Limits(request_line=16 << 10, header_section=48 << 10)
+"""The most that can be configured."""
+
+DEADLINES = {
+    State.IDLE: {Deadline.FIRST_BYTE, Deadline.KEEP_ALIVE, Deadline.DRAIN, Deadline.WRITE},
+    State.HEAD: {Deadline.HEAD, Deadline.DRAIN, Deadline.WRITE},
+    State.BODY: {Deadline.BODY, Deadline.WRITE, Deadline.NONE},
+    State.RESPONSE: {Deadline.NONE, Deadline.WRITE},
+    State.DISCARD: {Deadline.LINGER},
+    State.LINGER: {Deadline.LINGER},
+    State.CLOSED: {Deadline.NONE},
+}
+"""Those that a state may be under."""
+
+
 class Wire:
     """A machine and what came out of it. It is the machine's host.
 
@@ -112,17 +132,25 @@ class Wire:
         ended: it has ended its output.
         broken: it has asked for a reset.
         refusals: breaches of the protocol that it has noted.
+        lines: the request lines that it has noted with them.
     """
 
-    def __init__(self, handler: Handler = ignore, size: int = 1 << 20, parser: HeadParser | None = None) -> None:
+    def __init__(
+        self,
+        handler: Handler = ignore,
+        size: int = 1 << 20,
+        parser: HeadParser | None = None,
+        limits: Limits = LIMITS,
+    ) -> None:
         self.handler = handler
         self.out = b""
         self.calls: list[Call] = []
         self.closed = self.ended = self.broken = False
         self.refusals: list[ProtocolError] = []
+        self.lines: list[bytes | None] = []
         self._woken = False
         self._lease = Lease(memoryview(bytearray(size)), 0)
-        self.machine = Http1(self, parser if parser is not None else HeadParser())
+        self.machine = Http1(self, parser if parser is not None else HeadParser(), limits)
 
     # Host
 
@@ -155,8 +183,12 @@ class Wire:
     def interim(self, status: int) -> None:
         """It is in the output all the same."""
 
-    def refused(self, error: ProtocolError, answered: bool) -> None:
+    def again(self) -> None:
+        self._woken = True
+
+    def refused(self, error: ProtocolError, line: bytes | None, size: int) -> None:
         self.refusals.append(error)
+        self.lines.append(line)
 
     # What happens on the wire
 
@@ -200,6 +232,13 @@ class Wire:
         self._hand_over(self.machine.eof())
         return self.settle() if settle else self
 
+    def expire(self) -> "Wire":
+        """The deadline has passed."""
+        self._hand_over(self.machine.expired())
+        if not self.closed:
+            self._run()
+        return self
+
     def lose(self) -> None:
         """The connection breaks."""
         self.closed = True
@@ -225,7 +264,7 @@ class Wire:
     def _hand_over(self, successor: Any) -> None:
         assert successor is None or successor is self.machine
         assert (successor is None) == (self.state == State.CLOSED)
-        assert self.machine.deadline == DEADLINES[self.state] or self.machine.deadline != 0
+        assert self.machine.deadline in DEADLINES[self.state]
         if successor is None:
             self.closed = True
 

@@ -5,32 +5,50 @@ import contextlib
 import resource
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 import uvloop
-from support.apps import hello
+from support.apps import echo, hello
+from support.http import DEADLINE
 from support.server import make_engine
 from support.turns import next_turn, turn
 from support.waiting import wait_until
 
+from litmus.asgi import Application
+from litmus.memory import scoreboard
+from litmus.server.engine import LINGER_SECONDS
 from litmus.settings import ListenSettings
 from litmus.worker.accept import Acceptor
 from litmus.worker.boot import Listener
+from litmus.worker.refusals import MOST, RETRY_AFTER
+
+GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
 class Door:
     """An acceptor on a loop that is turned by hand, and clients that come and go."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, room: int, listeners: int) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        room: int,
+        listeners: int | Sequence[socket.socket],
+        settings: ListenSettings,
+        application: Application,
+        options: dict[str, Any],
+    ) -> None:
         self.loop = loop
         self.errors: list[dict[str, Any]] = []
         loop.set_exception_handler(lambda loop, context: self.errors.append(context))
-        self.engine, _ = make_engine(hello, loop)
-        self.sockets = [socket.create_server(("127.0.0.1", 0), backlog=256) for _ in range(listeners)]
-        self.acceptor = Acceptor(self.engine, [Listener(ListenSettings(), each) for each in self.sockets], room)
+        self.engine, self.access = make_engine(application, loop, access=True, **options)
+        if isinstance(listeners, int):
+            listeners = [socket.create_server(("127.0.0.1", 0), backlog=2048) for _ in range(listeners)]
+        self.sockets = list(listeners)
+        self.acceptor = Acceptor(self.engine, [Listener(settings, each) for each in self.sockets], room)
         self.clients: list[socket.socket] = []
 
     @property
@@ -41,9 +59,16 @@ class Door:
         self.loop.call_soon(self.acceptor.open)
         self.turn(5)
 
-    def knock(self, count: int = 1, listener: int = 0) -> None:
+    def knock(self, count: int = 1, listener: int = 0, address: str = "127.0.0.1") -> None:
+        """Somebody connects, from this ``address`` of the machine's own."""
+        door = self.sockets[listener]
         for _ in range(count):
-            self.clients.append(socket.create_connection(self.sockets[listener].getsockname()))
+            client = socket.socket(door.family)
+            client.settimeout(DEADLINE)
+            if door.family == socket.AF_INET:
+                client.bind((address, 0))
+            client.connect(door.getsockname())
+            self.clients.append(client)
 
     def leave(self) -> None:
         self.clients.pop(0).close()
@@ -51,11 +76,42 @@ class Door:
     def turn(self, turns: int = 30) -> None:
         turn(self.loop, turns)
 
+    def tick(self, seconds: float) -> None:
+        """Let time pass for the wheel."""
+        for _ in range(round(seconds / 0.1)):
+            self.loop.call_soon(self.engine.tick)
+            self.turn(3)
+
+    def answer(self, client: socket.socket) -> bytes:
+        """Everything up to the end of a connection that ends now."""
+        data = b""
+        while more := client.recv(1 << 16):
+            data += more
+        return data
+
+    def ask(self, client: socket.socket, request: bytes = GET) -> int:
+        """Ask, and return the status."""
+        client.sendall(request)
+        self.turn()
+        client.setblocking(False)
+        return int(client.recv(1 << 16).split(b" ")[1])
+
+    def log(self) -> list[str]:
+        self.engine.close()
+        return self.access.lines
+
 
 @contextmanager
-def door(room: int, listeners: int = 1) -> Iterator[Door]:
+def door(
+    room: int,
+    listeners: int | Sequence[socket.socket] = 1,
+    settings: ListenSettings = ListenSettings(),  # noqa: B008
+    application: Application = hello,
+    **options: Any,
+) -> Iterator[Door]:
+    """An acceptor with ``room`` for so many connections. ``options`` are those of the configuration."""
     loop = uvloop.new_event_loop()
-    made = Door(loop, room, listeners)
+    made = Door(loop, room, listeners, settings, application, options)
     try:
         yield made
         assert made.errors == []
@@ -64,6 +120,7 @@ def door(room: int, listeners: int = 1) -> Iterator[Door]:
         for connection in list(made.engine.connections):
             loop.call_soon(connection.abort)
         made.turn()
+        made.tick(LINGER_SECONDS + 0.5)
         for each in (*made.sockets, *made.clients):
             each.close()
         loop.close()
@@ -130,6 +187,274 @@ def test_whenever_they_come_the_room_is_filled(room: int, turns: int) -> None:
             made.turn(turns)
         made.turn()
         assert made.connections == room
+
+
+# -- a full worker -----------------------------------------------------------------------------------------------------
+
+
+def refusal(data: bytes, why: bytes) -> bool:
+    """Whether the peer was told to come again later."""
+    head, _, body = data.partition(b"\r\n\r\n")
+    lines = head.split(b"\r\n")
+    assert lines[0] == b"HTTP/1.1 503 Service Unavailable"
+    assert b"connection: close" in lines
+    return b"retry-after: %d" % RETRY_AFTER in lines and why in body
+
+
+@pytest.mark.parametrize("listeners", [1, 2])
+def test_who_waits_for_too_long_is_refused(listeners: int, caplog: pytest.LogCaptureFixture) -> None:
+    with door(2, listeners, timeouts__queue="3s") as made:
+        made.open()
+        made.knock(2)
+        made.turn()
+        for number in range(4):
+            made.knock(listener=number % listeners)
+        made.clients[-1].sendall(b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n")
+        made.turn()
+        made.tick(3)
+        made.knock()
+        made.turn()
+        assert made.engine.board.requests_total == 0
+        made.tick(0.3)
+        for client in made.clients[2:]:
+            assert refusal(made.answer(client), b"the server is busy")
+        assert made.connections == 2
+        assert made.engine.board.requests_total == 5
+        assert made.engine.board.cells[scoreboard.RESPONSES_5XX] == 5
+        asked = sorted(line.split('"')[1] for line in made.log())
+        assert asked == ["-"] * 4 + ["GET /x HTTP/1.1"]
+        assert {line.split()[0] for line in made.log()} == {"127.0.0.1"}
+        assert "1 new connection refused: 2 connections have been open, the most allowed, for 3 s" in caplog.text
+
+
+def test_while_it_stays_full_nobody_waits_any_more() -> None:
+    with door(1, timeouts__queue="3s") as made:
+        made.open()
+        made.knock(2)
+        made.turn()
+        made.tick(5)
+        made.knock()
+        made.turn()
+        made.tick(0.1)
+        assert refusal(made.answer(made.clients[-1]), b"busy")
+
+
+def test_who_comes_when_there_is_room_again_waits_as_long_as_the_first() -> None:
+    """And the time in which it was not full does not count."""
+    with door(1, timeouts__queue="3s") as made:
+        made.open()
+        made.knock(2)
+        made.turn()
+        made.tick(2)
+        made.leave()
+        made.turn()
+        made.leave()
+        made.turn()
+        assert made.connections == 0
+        made.tick(2)
+        made.knock(2)
+        made.turn()
+        made.tick(2.9)
+        assert made.engine.board.requests_total == 0
+        made.tick(0.4)
+        assert refusal(made.answer(made.clients[-1]), b"busy")
+
+
+def test_a_place_that_is_free_for_a_moment_starts_no_new_time() -> None:
+    """Somebody leaves and somebody comes in, over and over, and those behind wait."""
+    with door(1, timeouts__queue="3s") as made:
+        made.open()
+        made.knock(50)
+        made.turn()
+        for _ in range(32):
+            made.leave()
+            made.turn()
+            made.tick(0.1)
+            if made.engine.board.requests_total:
+                break
+        assert made.connections == 1
+        for client in made.clients[1:]:
+            assert refusal(made.answer(client), b"busy")
+
+
+def test_so_many_are_refused_in_each_tick() -> None:
+    with door(1, timeouts__queue="1s") as made:
+        made.open()
+        made.knock(1 + 150)
+        made.turn()
+        made.tick(1.1)
+        seen = []
+        for _ in range(4):
+            made.tick(0.1)
+            seen.append(made.engine.board.requests_total)
+        assert seen == [64, 128, 150, 150]
+
+
+def test_who_gave_up_waiting_gets_no_answer() -> None:
+    with door(1, timeouts__queue="1s") as made:
+        made.open()
+        made.knock(3)
+        made.turn()
+        made.clients.pop().close()
+        made.tick(1.5)
+        assert refusal(made.answer(made.clients[-1]), b"busy")
+        assert made.engine.board.requests_total == 1
+
+
+def test_who_still_sends_can_read_that_it_was_refused() -> None:
+    with door(1, timeouts__queue="1s") as made:
+        made.open()
+        made.knock(2)
+        made.turn()
+        client = made.clients[-1]
+        client.sendall(b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n")
+        made.tick(1.2)
+        for _ in range(5):
+            client.sendall(b"x" * 20_000)
+            made.turn()
+        assert refusal(made.answer(client), b"busy")
+        made.tick(LINGER_SECONDS + 0.3)
+        with pytest.raises(ConnectionError):
+            client.sendall(b"x" * (64 << 20))
+
+
+def descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+@pytest.mark.parametrize("leaves", [True, False])
+def test_who_was_refused_does_not_stay(leaves: bool) -> None:
+    with door(1, timeouts__queue="1s") as made:
+        made.open()
+        made.knock(1 + 2 * MOST)
+        made.turn()
+        before = descriptors()
+        made.tick(1.2)
+        assert descriptors() == before + MOST, "so many may read on"
+        if leaves:
+            while len(made.clients) > 1:
+                made.clients.pop().close()
+            made.turn()
+            assert descriptors() == before - 2 * MOST
+        else:
+            made.tick(LINGER_SECONDS + 0.3)
+            assert descriptors() == before
+
+
+def test_a_drain_refuses_those_who_wait_as_well() -> None:
+    with door(1, timeouts__queue="1s") as made:
+        made.open()
+        made.knock(2)
+        made.turn()
+        sweep = made.loop.create_task(made.acceptor.sweep(limit=30.0))
+        made.tick(1.2)
+        assert refusal(made.answer(made.clients[-1]), b"busy")
+        made.leave()
+        made.loop.run_until_complete(sweep)
+
+
+def test_one_that_is_closed_refuses_nobody() -> None:
+    with door(1, timeouts__queue="1s") as made:
+        made.open()
+        made.knock(2)
+        made.turn()
+        made.loop.call_soon(made.acceptor.close)
+        made.tick(2)
+        assert made.engine.board.requests_total == 0
+
+
+# -- too many from one address -----------------------------------------------------------------------------------------
+
+
+def test_connections_of_one_address() -> None:
+    with door(100, limits__connections_per_address=3) as made:
+        made.open()
+        made.knock(5)
+        made.knock(3, address="127.0.0.2")
+        made.turn()
+        for client in made.clients[3:5]:
+            assert refusal(made.answer(client), b"too many connections from this address")
+        assert made.connections == 6
+        assert made.engine.board.requests_total == 2
+        assert [line.split()[0] for line in made.log()] == ["127.0.0.1"] * 2
+        for _ in range(2):
+            made.leave()
+        made.turn()
+        made.knock(3)
+        made.turn()
+        assert refusal(made.answer(made.clients[-1]), b"too many")
+        assert made.connections == 6
+
+
+def test_those_that_nobody_has_open_are_forgotten() -> None:
+    with door(100, limits__connections_per_address=3) as made:
+        made.open()
+        for _ in range(4):
+            made.knock(3)
+            made.turn()
+            assert made.connections == 3
+            while made.clients:
+                made.leave()
+            made.turn()
+            assert made.connections == 0
+
+
+def test_without_that_limit_an_address_may_have_all_there_are() -> None:
+    with door(100) as made:
+        made.open()
+        made.knock(100)
+        made.turn(100)
+        assert made.connections == 100
+
+
+def test_a_unix_socket_has_no_addresses(tmp_path: Path) -> None:
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(tmp_path / "s"))
+    listener.listen(16)
+    with door(100, [listener], limits__connections_per_address=1) as made:
+        made.open()
+        made.knock(5)
+        made.turn()
+        assert made.connections == 5
+
+
+def test_who_could_not_be_adopted_does_not_count(caplog: pytest.LogCaptureFixture) -> None:
+    with door(100, limits__connections_per_address=1) as made:
+        made.open()
+        made.loop.connect_accepted_socket = fail  # type: ignore[method-assign]
+        made.knock()
+        made.turn()
+        del made.loop.connect_accepted_socket
+        assert "cannot open an accepted connection: no" in caplog.text
+        made.knock()
+        made.turn()
+        assert made.connections == 1
+
+
+async def fail(factory: Any, accepted: socket.socket) -> None:
+    accepted.close()
+    raise OSError("no")
+
+
+# -- limits of an address to listen on ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("body", "status"), [(None, 413), (0, 200), (5, 413), (6, 200)])
+def test_an_address_may_have_a_limit_of_its_own(body: int | None, status: int) -> None:
+    """Which holds as well for a slot that is stood in for."""
+    request = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nabcdef"
+    own = socket.create_server(("127.0.0.1", 0), reuse_port=True)
+    with door(10, [own], ListenSettings(body=body), echo, limits__body="5 B") as made:
+        made.open()
+        made.knock()
+        assert made.ask(made.clients[0], request) == status
+        vacant = socket.create_server(own.getsockname(), reuse_port=True)
+        made.loop.call_soon(made.acceptor.stand_in, 7, [vacant])
+        made.turn()
+        own.close()
+        made.sockets[0] = vacant
+        made.knock()
+        assert made.ask(made.clients[1], request) == status
 
 
 def late(made: Door) -> None:

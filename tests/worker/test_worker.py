@@ -17,7 +17,7 @@ from support.worker import APP, WorkerProcess, worker
 
 from litmus.control import messages
 from litmus.control.messages import Drain, Drained, ReopenLogs, Stop
-from litmus.memory.scoreboard import State
+from litmus.memory.scoreboard import RESPONSES_5XX, State
 from litmus.worker.signals import ORDERS, OTHERS
 
 SLOW = """
@@ -84,7 +84,7 @@ async def app(scope, receive, send):
 def begin(process: WorkerProcess, path: str) -> Client:
     """Send a request and wait until its response has begun."""
     client = process.connect()
-    client.send(f"GET {path} HTTP/1.1\r\n\r\n".encode())
+    client.send(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
     client.until(b"begun \r\n")
     return client
 
@@ -126,7 +126,7 @@ def test_what_queued_up_before_it_was_ready_is_served() -> None:
     with worker(source) as process:
         clients = [process.connect() for _ in range(20)]
         for client in clients:
-            client.send(b"GET / HTTP/1.1\r\n\r\n")
+            client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         process.ready()
         for client in clients:
             assert client.response().status == 200
@@ -295,7 +295,7 @@ def test_ready_comes_after_the_startup() -> None:
     startup = 'await asyncio.to_thread(lambda: open("gate").read()); await send({"type": "lifespan.startup.complete"})'
     source = LIFESPAN.replace('await send({"type": "lifespan.startup.complete"})', startup)
     with worker("import os; os.mkfifo('gate')\n" + source) as process:
-        client = process.connect().send(b"GET / HTTP/1.1\r\n\r\n")
+        client = process.connect().send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         gate = process.folder / "gate"
         wait_until(gate.exists, "the named pipe")
         with gate.open("w"):
@@ -373,7 +373,7 @@ def test_drain_leaves_the_queue_to_a_successor() -> None:
         process.ready()
         assert process.drain(sweep=False) == 0
         late = process.connect()
-        late.send(b"GET / HTTP/1.1\r\n\r\n")
+        late.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         accepted, _ = process.listeners[0].accept()
         with accepted:
             assert accepted.recv(1000).startswith(b"GET / ")
@@ -386,7 +386,7 @@ def test_drain_with_a_sweep_serves_the_queue() -> None:
         os.kill(process.pid, signal.SIGSTOP)
         clients = [process.connect() for _ in range(50)]
         for client in clients:
-            client.send(b"GET / HTTP/1.1\r\n\r\n")
+            client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         process.tell(Drain(10.0, True))
         os.kill(process.pid, signal.SIGCONT)
         for client in clients:
@@ -403,7 +403,7 @@ def test_a_sweep_of_a_full_worker_serves_the_queue_as_well() -> None:
         clients = [process.connect() for _ in range(5)]
         process.listeners[0].close()  # the worker's is the last
         for client in clients:
-            client.send(b"GET / HTTP/1.1\r\n\r\n")
+            client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         process.tell(Drain(10.0, True))
         for client in clients:
             assert client.response().header(b"connection") == b"close"
@@ -439,7 +439,7 @@ def test_many_requests_may_be_cut_at_once() -> None:
     with worker(SLOW) as process:
         process.ready()
         for _ in range(40):
-            process.connect().send(b"GET /silent?%b HTTP/1.1\r\n\r\n" % (b"x" * 30_000))
+            process.connect().send(b"GET /silent?%b HTTP/1.1\r\nHost: a\r\n\r\n" % (b"x" * 8_000))
         wait_until(lambda: process.board.in_flight == 40, "all of them")
         assert process.drain(timeout=0.1) == 40
 
@@ -449,7 +449,7 @@ def test_requests_that_run_out_of_time_are_cut_and_named() -> None:
         process.ready()
         begun = begin(process, "/wait")
         silent = process.connect()
-        silent.send(b"PUT /silent?x HTTP/1.1\r\n\r\n")
+        silent.send(b"PUT /silent?x HTTP/1.1\r\nHost: a\r\n\r\n")
         name = "{}:{}".format(*silent.name)
         wait_until(lambda: process.board.in_flight == 2, "two requests")
         assert process.drain(timeout=0.2) == 2
@@ -472,7 +472,7 @@ def test_responses_that_are_still_being_read_when_the_time_is_over_are_named() -
     with worker(LARGE) as process:
         process.ready()
         client = process.connect()
-        client.send(b"GET / HTTP/1.1\r\n\r\n")
+        client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         client.head()
         wait_until(lambda: process.board.in_flight == 0, "the end of the exchange")
         assert process.drain(timeout=0.2) == 1
@@ -483,7 +483,7 @@ def test_stopping_at_once_names_what_was_under_way() -> None:
     with worker(SLOW) as process:
         process.ready()
         client = process.connect()
-        client.send(b"GET /silent HTTP/1.1\r\n\r\n")
+        client.send(b"GET /silent HTTP/1.1\r\nHost: a\r\n\r\n")
         wait_until(lambda: process.board.in_flight == 1, "the request")
         process.tell(Stop())
         assert client.ends()
@@ -654,7 +654,7 @@ def test_a_full_worker_stops_accepting_and_goes_on_when_there_is_room(binds: int
         for client in clients:
             assert client.get().status == 200
         waiting = process.connect()
-        waiting.send(b"GET / HTTP/1.1\r\n\r\n")
+        waiting.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         for client in clients:
             assert client.get().status == 200
         assert process.board.connections == 3
@@ -669,11 +669,32 @@ def test_a_full_worker_stops_accepting_and_goes_on_when_there_is_room(binds: int
                 assert client.get().status == 200
 
 
+def test_nobody_waits_for_ever_for_a_worker_that_stays_full() -> None:
+    with worker(limits__connections=1, timeouts__queue="200ms") as process:
+        process.ready()
+        staying = process.connect()
+        assert staying.get().status == 200
+        waiting = process.connect()
+        waiting.send(b"GET /waiting HTTP/1.1\r\nHost: a\r\n\r\n")
+        response = waiting.response()
+        assert response.status == 503
+        assert response.header(b"retry-after") == b"5"
+        assert waiting.ends()
+        assert staying.get().status == 200
+        assert (process.board.requests_total, process.board.cells[RESPONSES_5XX]) == (3, 1)
+        assert process.drain() == 0
+        assert [line.split('"')[1] for line in process.access_log] == [
+            "GET / HTTP/1.1",
+            "GET /waiting HTTP/1.1",
+            "GET / HTTP/1.1",
+        ]
+
+
 def test_a_burst_does_not_exceed_the_limit() -> None:
     with worker(limits__connections=3) as process:
         clients = [process.connect() for _ in range(30)]
         for client in clients:
-            client.send(b"GET / HTTP/1.1\r\n\r\n")
+            client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         process.ready()
         assert clients[0].response().status == 200
         assert clients[0].get().status == 200

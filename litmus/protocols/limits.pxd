@@ -1,0 +1,7 @@
+cdef class Limits:
+    cdef readonly Py_ssize_t request_line
+    cdef readonly Py_ssize_t header_section
+    cdef readonly Py_ssize_t unquestioned
+    cdef readonly long long body
+    cdef readonly long long body_progress
+    cdef readonly long long requests
