@@ -1,15 +1,38 @@
 """The measurements: Litmus and its peers, side by side. README.md tells how they are made and how to read them.
 
-compare.py    a command: whole servers under the load of another process
-serving.py    a command: what serving a request takes in one process
-command.py    what the commands have in common
-apps.py       the application that all servers serve
-installed.py  which servers are installed, and where
-servers.py    how each server is started, asked, and ended
-wrk.py        the load generator
+The commands:
+
+compare.py    whole servers under load, one workload after the other
+serving.py    what serving a request takes in one process
+idle.py       what an idle connection costs in memory
+slow.py       what others notice of clients that are slow on purpose
+
+What is asked, and who answers:
+
+workloads.py  the requests, and the right answers
+apps.py       the applications that all servers serve
+servers.py    which servers there are, and how each is started
+nginx.py      the configuration of the yardstick
+installed.py  which servers are installed, in which versions
+running.py    a server's life: started, checked, ended
+
+Who asks:
+
+wrk.py        the load generator, with requests.lua
+openloop.py   a client with a fixed rate, for latencies
+transfer.py   a client for large bodies
+crowd.py      many connections
+attack.py     slow clients
+answers.py    one question, one answer
 inside.py     server and client by turns in one thread
-workloads.py  what is asked there
+
+How it is measured and shown:
+
+measures.py   one way for each kind of workload
+metering.py   who took how much of the processors
 machine.py    the machine: what it is, and which processors are used
-report.py     samples, medians, the table
+report.py     samples, medians, ratios, the table
+plot.py       the picture
+command.py    what the commands have in common
 processes.py  running commands
 """

@@ -7,15 +7,13 @@ import datetime
 import json
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from loadtest import machine, report
+from loadtest import installed, machine, report, servers
 from loadtest.errors import MeasurementError
 from loadtest.report import Result, Sample
-
-BASELINE = "uvicorn"
 
 
 class Named(Protocol):
@@ -25,9 +23,12 @@ class Named(Protocol):
     def name(self) -> str:
         """What it is called."""
 
+    @property
+    def version(self) -> str:
+        """Its version, and what else tells builds apart."""
+
 
 N = TypeVar("N", bound=Named)
-S = TypeVar("S", bound=Sample)
 
 
 def run(program: str, measure: Callable[[], None]) -> int:
@@ -44,13 +45,20 @@ def run(program: str, measure: Callable[[], None]) -> int:
     return 0
 
 
-def parser(program: str, purpose: str) -> argparse.ArgumentParser:
+def parser(program: str, purpose: str, *, rounds: str = "%(default)s") -> argparse.ArgumentParser:
     """A parser that knows the options of all commands."""
     parser = argparse.ArgumentParser(prog=program, description=purpose)
-    parser.add_argument("--rounds", type=positive, default=5, metavar="N", help="rounds for each server (5)")
-    parser.add_argument("--connections", type=positive, default=64, metavar="N", help="open connections (64)")
+    parser.add_argument("--rounds", type=positive, metavar="N", help=f"rounds for each server ({rounds})")
+    parser.add_argument("--connections", type=positive, metavar="N", help="open connections (%(default)s)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results, with every round, to this file")
     return parser
+
+
+def add_servers(parser: argparse.ArgumentParser, default: str) -> None:
+    """Add the option that picks the servers."""
+    parser.add_argument(
+        "--servers", type=some_of(servers.NAMES), metavar="A,B", help=f"some of {', '.join(servers.NAMES)} ({default})"
+    )
 
 
 def positive(text: str) -> int:
@@ -61,40 +69,76 @@ def positive(text: str) -> int:
     return number
 
 
-def facts() -> dict[str, Any]:
+def some_of(names: Sequence[str]) -> Callable[[str], list[str]]:
+    """The kind of an option that picks from these, separated by commas."""
+
+    def pick(text: str) -> list[str]:
+        wanted = text.split(",")
+        if unknown := [name for name in wanted if name not in names]:
+            raise argparse.ArgumentTypeError(f"there is no {', '.join(map(repr, unknown))} among {', '.join(names)}")
+        return [name for name in names if name in wanted]
+
+    return pick
+
+
+def facts(contenders: Sequence[Named]) -> dict[str, Any]:
     """What is to be told of every measurement."""
-    return {"date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"), "machine": machine.describe()}
+    return {
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "machine": machine.describe(),
+        "commit": installed.commit(),
+        "versions": {each.name: each.version for each in contenders},
+    }
 
 
-def place(facts: dict[str, Any]) -> str:
+def place(facts: Mapping[str, Any]) -> str:
     """:func:`facts` in words."""
-    on = facts["machine"]
+    on, commit = facts["machine"], facts["commit"]
+    versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
     return (
         f"{on['cpu']}, {on['processors']} processors, {on['kernel']}, {on['python']},"
-        f" load average {on['load_average']:.2f}, {facts['date']}"
+        f" load average {on['load_average']:.2f}, {facts['date']}{f', commit {commit}' if commit else ''}\n{versions}"
     )
 
 
-def in_rounds(contenders: Sequence[N], rounds: int, measure: Callable[[N], S]) -> dict[str, list[S]]:
-    """All rounds, interleaved, so that what changes on the machine meanwhile meets all servers alike."""
-    samples: dict[str, list[S]] = {each.name: [] for each in contenders}
+def in_rounds(contenders: Sequence[N], rounds: int, measure: Callable[[N], Sample]) -> list[Result]:
+    """All rounds, interleaved, so that what changes on the machine meanwhile meets all servers alike.
+
+    One that fails is told of, and left out from then on.
+    """
+    samples: dict[str, list[Sample]] = {each.name: [] for each in contenders}
+    failures: dict[str, str] = {}
     for number in range(1, rounds + 1):
         for each in contenders:
-            sample = measure(each)
+            if each.name in failures:
+                continue
+            try:
+                sample = measure(each)
+                report.check(sample)
+            except MeasurementError as error:
+                failures[each.name] = str(error)
+                print(f"round {number}/{rounds}  {each.name}: {error}", file=sys.stderr, flush=True)
+                continue
             samples[each.name].append(sample)
-            print(f"round {number}/{rounds}  {each.name:8}  {sample}", file=sys.stderr, flush=True)
-    return samples
+            print(f"round {number}/{rounds}  {each.name:11}  {sample}", file=sys.stderr, flush=True)
+    return [Result(each.name, samples[each.name], failures.get(each.name)) for each in contenders]
 
 
-def show(results: Sequence[Result], remarks: Sequence[str]) -> None:
+def show(results: Sequence[Result]) -> None:
     """Print the table, and what a reader must not overlook."""
-    print(f"\n{report.table(results, BASELINE)}\n")
-    for remark in remarks:
-        print(f"Note: {remark}.\n")
+    print(f"\n{report.table(results)}\n", flush=True)
+    for remark in report.remarks(results):
+        print(f"Note: {remark}.\n", flush=True)
 
 
-def write(file: Path | None, facts: dict[str, Any], servers: Sequence[dict[str, Any]]) -> None:
+def insist(results: Sequence[Result]) -> None:
+    """Raise MeasurementError when one of them has failed."""
+    if failed := dict.fromkeys(result.name for result in results if result.failure is not None):
+        raise MeasurementError(f"could not measure {', '.join(failed)}")
+
+
+def write(file: Path | None, document: Mapping[str, Any]) -> None:
     """Write everything to the file that was asked for."""
     if file is not None:
-        document = {**facts, "baseline": BASELINE, "servers": servers}
+        file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")

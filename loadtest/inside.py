@@ -21,7 +21,7 @@ import uvloop
 
 from loadtest.apps import BODY, hello
 from loadtest.errors import MeasurementError
-from loadtest.workloads import WORKLOADS
+from loadtest.workloads import WORKLOADS, Workload
 
 Start = Callable[[socket.socket], AbstractAsyncContextManager[None]]
 """Starts a server, in the running loop, on a socket that listens; at the end of the context it is gone."""
@@ -37,7 +37,7 @@ PATIENCE_SECONDS = 10.0
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command. Returns the exit code: 0 measured, 1 could not measure."""
     server, workload, connections, requests = sys.argv[1:] if arguments is None else arguments
-    measured = measure(SERVERS[server], WORKLOADS[workload].request, int(connections), int(requests))
+    measured = measure(SERVERS[server], WORKLOADS[workload], int(connections), int(requests))
     try:
         print(json.dumps(uvloop.run(measured)))
     except (MeasurementError, ConnectionError) as error:
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-async def measure(start: Start, request: bytes, connections: int, requests: int) -> dict[str, float]:
+async def measure(start: Start, workload: Workload, connections: int, requests: int) -> dict[str, float]:
     """Serve at least so many requests, one at a time on each connection.
 
     Returns how many they were, and in seconds the processor time that this process took to serve them and the time
@@ -54,8 +54,9 @@ async def measure(start: Start, request: bytes, connections: int, requests: int)
     """
     with socket.create_server(("127.0.0.1", 0), backlog=connections) as listener:
         async with start(listener), _clients(listener, connections) as clients:
-            await Meter(clients, request).serve(WARM_UP_REQUESTS)
-            meter = Meter(clients, request)
+            warm_up = Meter(clients, workload)
+            await warm_up.serve(WARM_UP_REQUESTS)
+            meter = Meter(clients, workload, first=warm_up.requests)
             await meter.serve(requests)
     return {"requests": meter.requests, "processor_seconds": meter.processor, "elapsed": meter.elapsed}
 
@@ -80,18 +81,19 @@ class Meter:
         elapsed: seconds that passed in them.
     """
 
-    def __init__(self, clients: Sequence[socket.socket], request: bytes) -> None:
+    def __init__(self, clients: Sequence[socket.socket], workload: Workload, first: int = 0) -> None:
         self.requests = 0
         self.processor = 0.0
         self.elapsed = 0.0
         self._clients = clients
-        self._request = request
+        self._workload = workload
+        self._first = first  # the number of the first request, where they have numbers
 
     async def serve(self, requests: int) -> None:
         """Have at least so many served. Raises MeasurementError when one is not answered rightly."""
         while self.requests < requests:
-            for client in self._clients:
-                client.sendall(self._request)
+            for number, client in enumerate(self._clients, self._first + self.requests):
+                client.sendall(self._workload.numbered(number))
             await self._turn(TURNS)
             missing = collect(dict.fromkeys(self._clients, b""))
             deadline = time.monotonic() + PATIENCE_SECONDS
@@ -204,7 +206,7 @@ async def uvicorn(listener: socket.socket) -> AsyncIterator[None]:
         await serving
 
 
-SERVERS: dict[str, Start] = {"floor": floor, "litmus": litmus, "uvicorn": uvicorn}
+SERVERS: dict[str, Start] = {"floor": floor, "litmus": litmus, "litmus-pure": litmus, "uvicorn": uvicorn}
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from loadtest.errors import MeasurementError
@@ -13,11 +13,26 @@ from loadtest.errors import MeasurementError
 ROOT = Path(__file__).resolve().parents[1]
 
 # Only what is set here counts: nothing of the caller's may turn options on or off.
-_HIDDEN = ("LITMUS_", "UVICORN_", "GRANIAN_", "WEB_CONCURRENCY", "NOTIFY_SOCKET", "WATCHDOG_", "LISTEN_", "PYTHON")
+_HIDDEN = (
+    "LITMUS_",
+    "UVICORN_",
+    "GRANIAN_",
+    "GUNICORN_",
+    "WEB_CONCURRENCY",
+    "NOTIFY_SOCKET",
+    "WATCHDOG_",
+    "LISTEN_",
+    "PYTHON",
+)
 
 
 def run(
-    command: Sequence[str], *, timeout: float = 60.0, cpu: int | None = None, check: bool = True
+    command: Sequence[str],
+    *,
+    timeout: float = 60.0,
+    cpu: int | None = None,
+    check: bool = True,
+    variables: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run a command to its end, on one processor if told so; it is killed when it takes too long, or when this process
     is interrupted.
@@ -29,7 +44,7 @@ def run(
         return subprocess.run(
             command,
             cwd=ROOT,
-            env=environment(),
+            env=environment(variables),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -48,6 +63,7 @@ def pinned(cpu: int) -> functools.partial[None]:
     return functools.partial(os.sched_setaffinity, 0, {cpu})
 
 
-def environment() -> dict[str, str]:
-    """The environment that servers run in. LITMUS_PURE is kept: it chooses what is measured."""
-    return {name: value for name, value in os.environ.items() if name == "LITMUS_PURE" or not name.startswith(_HIDDEN)}
+def environment(variables: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment that servers and clients run in: the caller's without options, and these variables."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(_HIDDEN)}
+    return {**inherited, **(variables or {})}

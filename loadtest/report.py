@@ -7,31 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from loadtest.errors import MeasurementError
+
+BASELINE = "uvicorn"
+"""Ratios are to this one where it was measured, else to the first that was."""
+
 DISTURBED = 0.05
 """From this share of a processor on, what others did on those that are used makes the numbers doubtful."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sample:
-    """One server in one round.
-
-    Attributes:
-        requests: how many it answered.
-        processor_seconds: processor time, user and system, that it took.
-        disturbance: how much others took of the processors that are used, where 1 is the whole of one.
-    """
-
-    requests: int
-    processor_seconds: float
-    disturbance: float
-
-    @property
-    def microseconds(self) -> float:
-        """Processor time for each request."""
-        return self.processor_seconds / self.requests * 1e6
-
-    def __str__(self) -> str:
-        return f"{self.microseconds:6.1f} µs/request"
 
 
 class Quantity(NamedTuple):
@@ -41,19 +23,47 @@ class Quantity(NamedTuple):
         title: the head of its column.
         key: its name in JSON.
         spelling: how its numbers are written in the table.
+        compared: whether the ratio to the baseline is told; less is better then.
     """
 
     title: str
     key: str
     spelling: str
+    compared: bool = False
 
 
-COST = Quantity("µs/request", "microseconds_per_request", ".1f")
+COST = Quantity("µs/request", "microseconds_per_request", ".1f", compared=True)
 RATE = Quantity("requests/s", "requests_per_second", ",.0f")
 
 
-@dataclass(frozen=True)
-class Figure:
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """One server in one round.
+
+    Attributes:
+        values: what was measured.
+        disturbance: how much others took of the processors that are used, where 1 is the whole of one.
+        load_busy: how much of its processor the load generator took, from 0 to 1.
+        remark: what a reader must not overlook; empty if there is nothing.
+    """
+
+    values: Mapping[Quantity, float]
+    disturbance: float
+    load_busy: float = 0.0
+    remark: str = ""
+
+    def __str__(self) -> str:
+        return "  ".join(f"{value:{quantity.spelling}} {quantity.title}" for quantity, value in self.values.items())
+
+
+def check(sample: Sample) -> None:
+    """Raise MeasurementError when something that is compared came to nothing: there is no ratio to that."""
+    for quantity, value in sample.values.items():
+        if quantity.compared and value <= 0:
+            raise MeasurementError(f"{value:{quantity.spelling}} {quantity.title}: too little was done to measure it")
+
+
+class Figure(NamedTuple):
     """The rounds' median, and between what they lay."""
 
     median: float
@@ -71,52 +81,103 @@ class Result:
     """What was measured of one server.
 
     Attributes:
-        name, version: which.
-        rounds: the values of each quantity by round.
-        disturbance: that of the worst round.
+        name: which.
+        samples: one for each round.
+        failure: why it could not be measured; None if it could.
     """
 
     name: str
-    version: str
-    rounds: Mapping[Quantity, Sequence[float]]
-    disturbance: float
+    samples: Sequence[Sample]
+    failure: str | None = None
+
+    @property
+    def disturbance(self) -> float:
+        """That of the worst round."""
+        return max((sample.disturbance for sample in self.samples), default=0.0)
+
+    @property
+    def load_busy(self) -> float:
+        """That of the round with most of it."""
+        return max((sample.load_busy for sample in self.samples), default=0.0)
+
+    def rounds(self, quantity: Quantity) -> list[float]:
+        """The values in each round."""
+        return [sample.values[quantity] for sample in self.samples]
 
     def figure(self, quantity: Quantity) -> Figure:
         """What the rounds come to."""
-        return Figure.of(self.rounds[quantity])
+        return Figure.of(self.rounds(quantity))
 
-    def ratio(self, quantity: Quantity, base: Result) -> float:
-        """This one's median to that of ``base``."""
-        return self.figure(quantity).median / base.figure(quantity).median
+    def ratio(self, quantity: Quantity, base: Result) -> Figure:
+        """This one to ``base``, round by round: what changes from one round to the next meets both alike."""
+        pairs = zip(self.rounds(quantity), base.rounds(quantity), strict=True)
+        return Figure.of([value / of_base for value, of_base in pairs])
 
 
-def table(results: Sequence[Result], baseline: str) -> str:
-    """The results in aligned columns, with ratios to the server that ``baseline`` names."""
-    base = _named(results, baseline)
+def measured(results: Sequence[Result]) -> list[Result]:
+    """Those that could be measured."""
+    return [result for result in results if result.failure is None]
+
+
+def baseline(results: Sequence[Result]) -> Result | None:
+    """The one that the others are compared with; None when nothing could be measured."""
+    good = measured(results)
+    return next((result for result in good if result.name == BASELINE), good[0] if good else None)
+
+
+def quantities(results: Sequence[Result]) -> list[Quantity]:
+    """What was measured."""
+    good = measured(results)
+    return list(good[0].samples[0].values) if good else []
+
+
+# For people
+
+
+def table(results: Sequence[Result]) -> str:
+    """The results in aligned columns. With one round only there is no range to tell."""
+    base, ranged = baseline(results), any(len(result.samples) > 1 for result in results)
     head = ["server"]
-    for quantity in base.rounds:
-        head += [quantity.title, "min-max", "ratio"]
-    rows = [head, *(_row(result, base) for result in results)]
+    for quantity in quantities(results):
+        head += [quantity.title, *(["min-max"] if ranged else [])]
+        head += ["ratio", *(["min-max"] if ranged else [])] if quantity.compared else []
+    rows = [head, *(_row(result, base, ranged) for result in measured(results) if base is not None)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []
     for name, *cells in rows:
         numbers = (cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True))
         lines.append("  ".join([name.ljust(widths[0]), *numbers]))
-    return "\n".join(lines)
+    failed = [f"{result.name}: failed" for result in results if result.failure is not None]
+    return "\n".join(lines + failed)
 
 
-def _row(result: Result, base: Result) -> list[str]:
-    cells = [f"{result.name} {result.version}"]
-    for quantity in result.rounds:
-        figure = result.figure(quantity)
-        median, low, high = (format(value, quantity.spelling) for value in (figure.median, figure.low, figure.high))
-        cells += [median, f"{low}-{high}", f"{result.ratio(quantity, base):.2f}"]
+def _row(result: Result, base: Result, ranged: bool) -> list[str]:
+    cells = [result.name]
+    for quantity in result.samples[0].values:
+        cells += _cells(result.figure(quantity), quantity.spelling, ranged)
+        if quantity.compared:
+            cells += _cells(result.ratio(quantity, base), ".2f", ranged)
     return cells
+
+
+def _cells(figure: Figure, spelling: str, ranged: bool) -> list[str]:
+    median, low, high = (format(value, spelling) for value in figure)
+    return [median, f"{low}-{high}"] if ranged else [median]
 
 
 def remarks(results: Sequence[Result]) -> list[str]:
     """What a reader must not overlook."""
-    disturbance = max(result.disturbance for result in results)
+    about: dict[str, list[str]] = {}
+    for result in measured(results):
+        for remark in sorted({sample.remark for sample in result.samples if sample.remark}):
+            about.setdefault(remark, []).append(result.name)
+    found = [f"{', '.join(names)}: {remark}" for remark, names in about.items()]
+    return found + disturbances(results)
+
+
+def disturbances(results: Sequence[Result]) -> list[str]:
+    """What is to be said when others worked on the processors that were used."""
+    disturbance = max((result.disturbance for result in results), default=0.0)
     if disturbance < DISTURBED:
         return []
     return [
@@ -125,30 +186,37 @@ def remarks(results: Sequence[Result]) -> list[str]:
     ]
 
 
-def as_json(results: Sequence[Result], baseline: str) -> list[dict[str, Any]]:
-    """The results with all their rounds, for JSON."""
-    base = _named(results, baseline)
-    return [
-        {
-            "name": result.name,
-            "version": result.version,
-            **{quantity.key: _figure(result, quantity, base) for quantity in result.rounds},
-            "disturbance": round(result.disturbance, 3),
-        }
-        for result in results
-    ]
+# For machines
 
 
-def _figure(result: Result, quantity: Quantity, base: Result) -> dict[str, Any]:
-    figure = result.figure(quantity)
+def as_json(results: Sequence[Result]) -> dict[str, Any]:
+    """The results with all their rounds."""
+    base = baseline(results)
     return {
-        "median": round(figure.median, 3),
-        "min": round(figure.low, 3),
-        "max": round(figure.high, 3),
-        "ratio": round(result.ratio(quantity, base), 3),
-        "rounds": [round(value, 3) for value in result.rounds[quantity]],
+        "baseline": base.name if base is not None else None,
+        "compared": [quantity.key for quantity in quantities(results) if quantity.compared],
+        "servers": [_result(result, base) for result in results],
+        "notes": remarks(results),
     }
 
 
-def _named(results: Sequence[Result], name: str) -> Result:
-    return next(result for result in results if result.name == name)
+def _result(result: Result, base: Result | None) -> dict[str, Any]:
+    if result.failure is not None or base is None:
+        return {"name": result.name, "failure": result.failure}
+    return {
+        "name": result.name,
+        **{quantity.key: _figure(result, quantity, base) for quantity in result.samples[0].values},
+        "disturbance": round(result.disturbance, 3),
+        "load_generator_busy": round(result.load_busy, 3),
+    }
+
+
+def _figure(result: Result, quantity: Quantity, base: Result) -> dict[str, Any]:
+    of_rounds = {"rounds": [round(value, 3) for value in result.rounds(quantity)]}
+    if quantity.compared:
+        return {**_rounded(result.figure(quantity)), "ratio": _rounded(result.ratio(quantity, base)), **of_rounds}
+    return {**_rounded(result.figure(quantity)), **of_rounds}
+
+
+def _rounded(figure: Figure) -> dict[str, float]:
+    return {name: round(value, 3) for name, value in figure._asdict().items()}

@@ -1,30 +1,45 @@
-"""The servers: how each is started, asked, and ended."""
+"""The servers: which there are, and how each is started. One worker and uvloop; otherwise each has its defaults."""
 
 from __future__ import annotations
 
-import contextlib
-import http.client
-import signal
-import socket
-import subprocess
-import tempfile
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
-import psutil
-
-from loadtest import installed, processes
-from loadtest.apps import BODY
+from loadtest import installed, nginx
+from loadtest.answers import HOST
 from loadtest.errors import MeasurementError
+from loadtest.installed import Installed
 
-TARGET = "loadtest.apps:hello"
-HOST = "127.0.0.1"
+NAMES = ("litmus", "litmus-pure", "uvicorn", "granian", "gunicorn", "hypercorn", "nginx")
 
-_START_SECONDS = 20.0
-_STOP_SECONDS = 10.0
-_RETRY_SECONDS = 0.02
+IDLE_SECONDS = 600
+"""How long idle connections are kept where that is asked for."""
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a server is to do.
+
+    Attributes:
+        application: the name of the one in apps.py.
+        port: where to listen.
+        folder: for its files.
+        logged: whether to write an access log, to its standard output.
+        crowded: whether to keep any number of idle connections for long, rather than as its defaults say.
+    """
+
+    application: str
+    port: int
+    folder: Path
+    logged: bool = False
+    crowded: bool = False
+
+    @property
+    def target(self) -> str:
+        """The application, as servers want it to be named."""
+        return f"loadtest.apps:{self.application}"
 
 
 @dataclass(frozen=True)
@@ -34,144 +49,115 @@ class Server:
     Attributes:
         name: what it is called.
         version: its version, and what else tells builds apart.
-        command: makes the command line from a port and a folder for its files; one worker, no access log.
+        command: makes the command line.
+        variables: what its environment needs.
+        only: the applications that it can stand in for; empty: it runs them all.
     """
 
     name: str
     version: str
-    command: Callable[[int, Path], list[str]]
+    command: Callable[[Setup], list[str]]
+    variables: Mapping[str, str] = field(default_factory=dict)
+    only: frozenset[str] = frozenset()
+
+    def serves(self, application: str) -> bool:
+        """Whether it can be asked for what this application answers."""
+        return not self.only or application in self.only
 
 
-@dataclass(frozen=True)
-class Running:
-    """A server that has started and answers rightly."""
+def find(names: Sequence[str] | None) -> list[Server]:
+    """The servers of these names, in the order of ``NAMES``; all that there are, when none are named.
 
-    process: psutil.Process
-    port: int
-
-    @property
-    def url(self) -> str:
-        """Where it answers."""
-        return f"http://{HOST}:{self.port}/"
-
-    def processor_time(self) -> dict[int, float]:
-        """Seconds of processor time, user and system, of each of its processes by id."""
-        family = [self.process, *self.process.children(recursive=True)]
-        return {each.pid: sum(each.cpu_times()[:2]) for each in family}
-
-
-# The servers
+    The peers are installed when one of them is wanted. Raises MeasurementError when one that was named is not there.
+    """
+    wanted = NAMES if names is None else names
+    there: dict[str, Installed] = {}
+    if any(name.startswith("litmus") for name in wanted):
+        there |= installed.litmus()
+    if any(name not in ("litmus", "litmus-pure", "nginx") for name in wanted):
+        there |= installed.peers()
+    if "nginx" in wanted and (found := installed.nginx()) is not None:
+        there[found.name] = found
+    if names is not None and (missing := [name for name in names if name not in there]):
+        raise MeasurementError(f"not here: {', '.join(f'{name} ({_MISSING[name]})' for name in missing)}")
+    return [_server(there[name]) for name in NAMES if name in wanted and name in there]
 
 
-def litmus() -> Server:
-    """Litmus, of the environment that runs this script."""
-
-    def command(port: int, folder: Path) -> list[str]:
-        options = {"arbiter.control": folder / "ctl.sock", "log.access": "false", "log.level": "warning"}
-        settings = [f"--set={key}={value}" for key, value in options.items()]
-        litmusd = [ours.python, "-m", "litmus.cli.litmusd"]
-        return [*litmusd, TARGET, f"--bind={HOST}:{port}", "--workers=1", *settings]
-
-    ours = installed.litmus()
-    return Server(ours.name, ours.version, command)
+_MISSING = {
+    "litmus-pure": "litmus is interpreted already: it has not been compiled",
+    "nginx": "apt-get install nginx",
+}
 
 
-def peers() -> list[Server]:
-    """The peers, of their own environment, which is made when it is not there as it should be."""
+def _server(found: Installed) -> Server:
+    command = partial(_COMMANDS[found.name.removesuffix("-pure")], found.program)
+    only = frozenset({"hello"}) if found.name == "nginx" else frozenset[str]()
+    return Server(found.name, found.version, command, found.variables, only)
 
-    def of_uvicorn(port: int, _: Path) -> list[str]:
-        options = ["--loop=uvloop", "--http=httptools", "--no-access-log", "--log-level=warning", "--workers=1"]
-        return [uvicorn.python, "-m", "uvicorn", TARGET, f"--host={HOST}", f"--port={port}", *options]
 
-    def of_granian(port: int, _: Path) -> list[str]:
-        options = ["--interface=asgi", "--loop=uvloop", "--no-access-log", "--log-level=warning", "--workers=1"]
-        return [granian.python, "-m", "granian", TARGET, f"--host={HOST}", f"--port={port}", *options]
-
-    uvicorn, granian = installed.peers()
+def _litmus(python: str, setup: Setup) -> list[str]:
+    options = {
+        "arbiter.control": setup.folder / "ctl.sock",
+        "log.access": "true" if setup.logged else "false",
+        "log.level": "warning",
+    }
+    if setup.crowded:
+        options["timeouts.keep_alive"] = f"{IDLE_SECONDS}s"
+    settings = [f"--set={key}={value}" for key, value in options.items()]
     return [
-        Server(uvicorn.name, uvicorn.version, of_uvicorn),
-        Server(granian.name, granian.version, of_granian),
+        *(python, "-m", "litmus.cli.litmusd", setup.target),
+        *(f"--bind={HOST}:{setup.port}", "--workers=1"),
+        *settings,
     ]
 
 
-# Their life
+def _uvicorn(python: str, setup: Setup) -> list[str]:
+    return [
+        *(python, "-m", "uvicorn", setup.target, f"--host={HOST}", f"--port={setup.port}", "--workers=1"),
+        *("--loop=uvloop", "--http=httptools"),
+        *(["--access-log"] if setup.logged else ["--no-access-log", "--log-level=warning"]),
+        *([f"--timeout-keep-alive={IDLE_SECONDS}"] if setup.crowded else []),
+    ]
 
 
-@contextlib.contextmanager
-def running(server: Server, cpu: int) -> Iterator[Running]:
-    """Start a server on one processor and wait until it answers rightly; it is ended whatever happens.
-
-    Raises MeasurementError when it does not start or answers something else. That, and those that are raised in the
-    ``with`` block, get the server's name and what it printed added.
-    """
-    port = _free_port()
-    with tempfile.TemporaryDirectory(prefix="litmus-loadtest-") as name:
-        folder = Path(name)
-        command = server.command(port, folder)
-        with (folder / "output").open("w+b") as output:
-            process = subprocess.Popen(
-                command,
-                cwd=processes.ROOT,
-                env=processes.environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,  # the terminal's Ctrl-C is for us alone, who end it in good order
-                preexec_fn=processes.pinned(cpu),
-            )
-        try:
-            _await_answer(process, port)
-            yield Running(psutil.Process(process.pid), port)
-        except MeasurementError as error:
-            printed = (folder / "output").read_text(errors="replace")
-            raise MeasurementError(f"{server.name}: {error}: {' '.join(command)}\n{printed}".rstrip()) from error
-        finally:
-            end(process)
+def _granian(python: str, setup: Setup) -> list[str]:
+    return [
+        *(python, "-m", "granian", setup.target, f"--host={HOST}", f"--port={setup.port}", "--workers=1"),
+        *("--interface=asgi", "--loop=uvloop"),
+        *(["--access-log"] if setup.logged else ["--no-access-log", "--log-level=warning"]),
+        *(["--backpressure=1000000"] if setup.crowded else []),
+    ]
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
+def _gunicorn(python: str, setup: Setup) -> list[str]:
+    return [
+        *(python, "-m", "gunicorn", setup.target, f"--bind={HOST}:{setup.port}", "--workers=1"),
+        *("--worker-class=asgi", "--asgi-loop=uvloop", "--log-level=warning", "--no-control-socket"),
+        *(["--access-logfile=-"] if setup.logged else []),
+        *([f"--keep-alive={IDLE_SECONDS}", "--worker-connections=1000000"] if setup.crowded else []),
+    ]
 
 
-def _await_answer(process: subprocess.Popen[bytes], port: int) -> None:
-    """Wait until the server answers, and check the answer."""
-    deadline = time.monotonic() + _START_SECONDS
-    while True:
-        with contextlib.suppress(OSError, http.client.HTTPException):
-            status, body = ask(port)
-            break
-        if process.poll() is not None:
-            raise MeasurementError("ended at its start")
-        if time.monotonic() > deadline:
-            raise MeasurementError(f"did not answer within {_START_SECONDS:.0f} s")
-        time.sleep(_RETRY_SECONDS)  # the servers have no way in common to say that they listen
-    if (status, body) != (200, BODY):
-        raise MeasurementError(f"answered {status} {body[:200]!r} where 200 {BODY!r} is right")
+def _hypercorn(python: str, setup: Setup) -> list[str]:
+    return [
+        *(python, "-m", "hypercorn", setup.target, f"--bind={HOST}:{setup.port}", "--workers=1"),
+        "--worker-class=uvloop",
+        *(["--access-logfile=-"] if setup.logged else ["--log-level=warning"]),
+        *([f"--keep-alive={IDLE_SECONDS}"] if setup.crowded else []),
+    ]
 
 
-def ask(port: int) -> tuple[int, bytes]:
-    """One GET /: status and body. Raises OSError or HTTPException when there is no answer."""
-    connection = http.client.HTTPConnection(HOST, port, timeout=_START_SECONDS)
-    with contextlib.closing(connection):
-        connection.request("GET", "/")
-        response = connection.getresponse()
-        return response.status, response.read()
+def _nginx(program: str, setup: Setup) -> list[str]:
+    file = setup.folder / "nginx.conf"
+    file.write_text(nginx.configuration(setup.port, setup.folder, logged=setup.logged))
+    return [program, "-p", str(setup.folder), "-c", str(file)]
 
 
-def end(process: subprocess.Popen[bytes]) -> None:
-    """End a server: politely, then by force, with all that it has started."""
-    family: list[psutil.Process] = []
-    with contextlib.suppress(psutil.NoSuchProcess):
-        family = psutil.Process(process.pid).children(recursive=True)
-    process.send_signal(signal.SIGTERM)
-    try:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(_STOP_SECONDS)
-    finally:
-        process.kill()
-        for each in family:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                each.kill()
-        process.wait()
+_COMMANDS: dict[str, Callable[[str, Setup], list[str]]] = {
+    "litmus": _litmus,
+    "uvicorn": _uvicorn,
+    "granian": _granian,
+    "gunicorn": _gunicorn,
+    "hypercorn": _hypercorn,
+    "nginx": _nginx,
+}

@@ -13,11 +13,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from loadtest import command, installed, machine, processes, report
-from loadtest.apps import BODY
 from loadtest.errors import MeasurementError
 from loadtest.installed import Installed
-from loadtest.report import COST, Result, Sample
-from loadtest.workloads import WORKLOADS
+from loadtest.report import COST, Sample
+from loadtest.workloads import ALONE, WORKLOADS
 
 _START_SECONDS = 60.0
 _REQUEST_SECONDS = 0.001  # many times what a request takes
@@ -35,33 +34,35 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--requests", type=command.positive, default=30_000, metavar="N", help="requests in a round (30000)"
     )
-    parser.add_argument("--workload", choices=WORKLOADS, default="hello", help="what is asked for (hello)")
+    parser.add_argument("--workload", choices=ALONE, default="hello", help="what is asked for (hello)")
+    parser.set_defaults(rounds=5, connections=64)
     return parser
 
 
 def _compare(options: argparse.Namespace) -> None:
     _check_descriptors(options.connections)
     litmus = installed.litmus()
-    uvicorn, _ = installed.peers()
-    contenders = [Installed("floor", f"({installed.uvloop()})", sys.executable), litmus, uvicorn]
+    floor = Installed("floor", f"({installed.uvloop()})", sys.executable)
+    contenders = [floor, *litmus.values(), installed.peers()["uvicorn"]]
     cpu = machine.usable_processors()[-1]
     facts = {
-        **command.facts(),
-        "workload": f"{WORKLOADS[options.workload].description}, {len(BODY)} bytes",
+        **command.facts(contenders),
+        "workload": options.workload,
+        "description": WORKLOADS[options.workload].description,
         "rounds": options.rounds,
         "requests": options.requests,
         "connections": options.connections,
         "processor": cpu,
     }
     print(headline(facts), flush=True)
-    samples = command.in_rounds(
+    results = command.in_rounds(
         contenders,
         options.rounds,
         lambda each: measure(each, options.workload, options.connections, options.requests, cpu),
     )
-    results = [result(each.name, each.version, samples[each.name]) for each in contenders]
-    command.show(results, report.remarks(results))
-    command.write(options.json, facts, report.as_json(results, command.BASELINE))
+    command.show(results)
+    command.write(options.json, {**facts, **report.as_json(results)})
+    command.insist(results)
 
 
 def _check_descriptors(connections: int) -> None:
@@ -78,34 +79,25 @@ def _check_descriptors(connections: int) -> None:
 def headline(facts: dict[str, Any]) -> str:
     """What is measured, and where."""
     return (
-        f"{facts['workload']}; server and client by turns in one thread on processor {facts['processor']},"
-        f" {facts['connections']} connections; {facts['rounds']} rounds of {facts['requests']:,} requests each\n"
+        f"{facts['workload']}: {facts['description']}; server and client by turns in one thread on processor"
+        f" {facts['processor']}, {facts['connections']} connections;"
+        f" {facts['rounds']} rounds of {facts['requests']:,} requests each\n"
         f"{command.place(facts)}"
     )
 
 
 def measure(server: Installed, workload: str, connections: int, requests: int, cpu: int) -> Sample:
     """One round of one server, in a process of its own. Raises MeasurementError when it does not answer rightly."""
-    inside = [server.python, "-m", "loadtest.inside", server.name, workload, str(connections), str(requests)]
-    try:
-        done = processes.run(inside, timeout=_START_SECONDS + requests * _REQUEST_SECONDS, cpu=cpu)
-    except MeasurementError as error:
-        raise MeasurementError(f"{server.name}: {error}") from error
-    return sample(json.loads(done.stdout))
+    inside = [server.program, "-m", "loadtest.inside", server.name, workload, str(connections), str(requests)]
+    timeout = _START_SECONDS + requests * _REQUEST_SECONDS
+    return sample(json.loads(processes.run(inside, timeout=timeout, cpu=cpu, variables=server.variables).stdout))
 
 
 def sample(measured: dict[str, Any]) -> Sample:
     """What inside.py has printed. It never waits, so all the time that it did not work others had its processor."""
     taken = 1 - measured["processor_seconds"] / measured["elapsed"]
-    return Sample(
-        requests=measured["requests"], processor_seconds=measured["processor_seconds"], disturbance=max(0.0, taken)
-    )
-
-
-def result(name: str, version: str, samples: Sequence[Sample]) -> Result:
-    """Sum up a server's samples."""
-    rounds = {COST: [each.microseconds for each in samples]}
-    return Result(name, version, rounds, max(each.disturbance for each in samples))
+    cost = measured["processor_seconds"] / measured["requests"] * 1e6
+    return Sample(values={COST: cost}, disturbance=max(0.0, taken))
 
 
 if __name__ == "__main__":

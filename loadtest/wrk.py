@@ -1,15 +1,17 @@
-"""The load generator, wrk: one thread on a processor of its own."""
+"""The load generator, wrk: one thread on a processor of its own, sending the bytes that it is given."""
 
 from __future__ import annotations
 
 import re
-import resource
 import subprocess
-import time
-from dataclasses import dataclass
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
 
 from loadtest import processes
 from loadtest.errors import MeasurementError
+
+_SCRIPT = Path(__file__).with_name("requests.lua")
 
 _SLACK = 30.0  # seconds that wrk may take longer than it was told
 
@@ -19,26 +21,16 @@ _SOCKET_ERRORS = re.compile(r"Socket errors: connect (\d+), read (\d+), write (\
 _BAD_STATUS = re.compile(r"Non-2xx or 3xx responses: (\d+)")
 
 
-@dataclass(frozen=True)
-class Load:
+class Load(NamedTuple):
     """What one run did.
 
     Attributes:
         requests: how many were answered.
         per_second: the same for each second.
-        processor_seconds: processor time that the generator itself took.
-        elapsed: seconds from its start to its end.
     """
 
     requests: int
     per_second: float
-    processor_seconds: float
-    elapsed: float
-
-    @property
-    def busy(self) -> float:
-        """How much of its processor the generator took, from 0 to 1."""
-        return self.processor_seconds / self.elapsed
 
 
 def version() -> str:
@@ -51,18 +43,18 @@ def _words(text: str) -> str:
     return " ".join(text.split()[:2])
 
 
-def run(url: str, *, connections: int, seconds: int, cpu: int) -> Load:
-    """Ask for ``url`` as often as the server answers. Raises MeasurementError unless every answer was good."""
-    command = ["wrk", "--threads", "1", "--connections", str(connections), "--duration", f"{seconds}s", url]
-    started, used = time.monotonic(), _processor_time()
-    result = _execute(command, timeout=seconds + _SLACK, cpu=cpu)
-    elapsed = time.monotonic() - started
-    requests, per_second = parse(result.stdout)
-    return Load(requests, per_second, _processor_time() - used, elapsed)
+def run(url: str, sent: bytes, *, connections: int, seconds: int, cpu: int) -> Load:
+    """Send these bytes as often as the server answers. Raises MeasurementError unless every answer was good."""
+    with tempfile.NamedTemporaryFile(prefix="litmus-loadtest-") as file:
+        file.write(sent)
+        file.flush()
+        options = ["--threads", "1", "--connections", str(connections), "--duration", f"{seconds}s"]
+        command = ["wrk", *options, "--script", str(_SCRIPT), url, "--", file.name]
+        return parse(_execute(command, timeout=seconds + _SLACK, cpu=cpu).stdout)
 
 
-def parse(output: str) -> tuple[int, float]:
-    """Requests, and requests per second, from what wrk printed.
+def parse(output: str) -> Load:
+    """What wrk printed.
 
     Raises MeasurementError when it counted errors: what failed fast must not count as fast.
     """
@@ -75,13 +67,7 @@ def parse(output: str) -> tuple[int, float]:
         raise MeasurementError(f"wrk printed something that is not understood:\n{output}")
     if int(total[1]) == 0:
         raise MeasurementError("answered no request")
-    return int(total[1]), float(rate[1])
-
-
-def _processor_time() -> float:
-    """Seconds of processor time of the children that have ended."""
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
+    return Load(int(total[1]), float(rate[1]))
 
 
 def _execute(

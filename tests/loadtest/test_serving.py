@@ -2,7 +2,6 @@ import asyncio
 import json
 import re
 import resource
-import signal
 import socket
 import sys
 from collections.abc import AsyncIterator
@@ -18,50 +17,50 @@ from loadtest import command, inside, installed, machine, serving
 from loadtest.apps import BODY
 from loadtest.errors import MeasurementError
 from loadtest.installed import Installed
-from loadtest.workloads import WORKLOADS
+from loadtest.report import COST
+from loadtest.workloads import ALONE, WORKLOADS
 
 TINY = ["--rounds=2", "--requests=40", "--connections=4"]
-
-
-@pytest.fixture(autouse=True)
-def keep_signals(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The command is run in the tests' own process, whose SIGTERM it must leave alone."""
-    monkeypatch.setattr(signal, "signal", lambda *_: None)
 
 
 # From end to end
 
 
 @pytest.mark.skipif(not installed.peers_are_there(), reason="the peers are not installed: python -m loadtest.serving")
-@pytest.mark.parametrize("workload", WORKLOADS)
+@pytest.mark.parametrize("workload", ALONE)
 def test_all_side_by_side(workload: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "results.json"
     assert serving.main([*TINY, f"--workload={workload}", f"--json={file}"]) == 0
     printed = capsys.readouterr()
     lines = printed.out.splitlines()
-    assert lines[0].startswith(WORKLOADS[workload].description)
+    assert lines[0].startswith(f"{workload}: {WORKLOADS[workload].description}")
     assert machine.python_build() in lines[1]
-    rows = [line for line in lines if re.fullmatch(r"\w+ .*\)  +[\d.]+  +[\d.]+-[\d.]+  +\d\.\d\d", line)]
-    assert [row.split(" ")[0] for row in rows] == ["floor", "litmus", "uvicorn"]
-    assert rows[2].endswith("1.00")
-    assert [line.split()[2] for line in printed.err.splitlines()] == ["floor", "litmus", "uvicorn"] * 2
+    rows = [line for line in lines if re.fullmatch(r"\S+(  +[\d.]+  +[\d.]+-[\d.]+){2}", line)]
+    names = ["floor", *installed.litmus(), "uvicorn"]
+    assert [row.split(" ")[0] for row in rows] == names
+    assert rows[-1].endswith("1.00-1.00")
+    assert [line.split()[2] for line in printed.err.splitlines()] == names * 2
     document = json.loads(file.read_text())
     assert document["requests"] == 40
-    assert [len(server["microseconds_per_request"]["rounds"]) for server in document["servers"]] == [2, 2, 2]
+    assert [len(server["microseconds_per_request"]["rounds"]) for server in document["servers"]] == [2] * len(names)
 
 
 @pytest.mark.parametrize("name", ["floor", "litmus"])
-@pytest.mark.parametrize("workload", WORKLOADS)
+@pytest.mark.parametrize("workload", ALONE)
 def test_one_round(name: str, workload: str) -> None:
     server = Installed(name, "1", sys.executable)
     sample = serving.measure(server, workload, connections=3, requests=10, cpu=machine.usable_processors()[-1])
-    assert sample.requests == 12, "rounded up to whole turns"
-    assert sample.processor_seconds > 0
+    assert sample.values[COST] > 0
+
+
+def test_requests_are_rounded_up_to_whole_turns(capsys: pytest.CaptureFixture[str]) -> None:
+    assert inside.main(["floor", "varied", "3", "10"]) == 0
+    assert json.loads(capsys.readouterr().out)["requests"] == 12
 
 
 def test_a_failed_round_says_whose() -> None:
     server = Installed("nobody", "1", sys.executable)
-    with pytest.raises(MeasurementError, match=r"(?s)^nobody: .* failed:\n.*KeyError: 'nobody'"):
+    with pytest.raises(MeasurementError, match=r"(?s) failed:\n.*KeyError: 'nobody'"):
         serving.measure(server, "hello", connections=1, requests=1, cpu=machine.usable_processors()[-1])
 
 
@@ -101,7 +100,7 @@ def liar(answer: bytes) -> inside.Start:
 def test_a_wrong_answer_ends_the_measurement(answer: bytes, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inside, "PATIENCE_SECONDS", 0.01)
     with pytest.raises(MeasurementError, match=words):
-        uvloop.run(inside.measure(liar(answer), WORKLOADS["hello"].request, connections=2, requests=2))
+        uvloop.run(inside.measure(liar(answer), WORKLOADS["hello"], connections=2, requests=2))
 
 
 def test_inside_a_failure_is_one_sentence(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -123,17 +122,12 @@ def test_an_answer_in_pieces() -> None:
         assert inside.collect(missing) == {}
 
 
-def test_the_browser_sends_twelve_headers() -> None:
-    _, *headers = WORKLOADS["browser"].request.removesuffix(b"\r\n\r\n").split(b"\r\n")
-    assert len({header.partition(b": ")[0] for header in headers}) == 12
-
-
 # What is said
 
 
 def test_time_without_the_processor_is_a_disturbance() -> None:
     sample = serving.sample({"requests": 1000, "processor_seconds": 0.018, "elapsed": 0.02})
-    assert sample.microseconds == pytest.approx(18)
+    assert sample.values[COST] == pytest.approx(18)
     assert sample.disturbance == pytest.approx(0.1)
 
 

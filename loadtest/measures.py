@@ -1,0 +1,145 @@
+"""How one server is measured in one round: one way for each kind of workload."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from typing import NamedTuple
+
+from loadtest import processes, wrk
+from loadtest.errors import MeasurementError
+from loadtest.machine import Processors
+from loadtest.metering import Usage, metered
+from loadtest.report import COST, RATE, Quantity, Sample
+from loadtest.running import Running, running
+from loadtest.servers import Server
+from loadtest.workloads import Kind, Workload
+
+WARM_UP_SECONDS = 1
+SATURATION_SECONDS = 2
+
+LOAD_SHARE = 0.5
+"""Of the rate that saturates a server, what it gets when latencies are measured."""
+
+SATURATED = 0.95
+"""From this share of its processor on, the load generator was the bottleneck, not the server."""
+
+LATE_SHARE = 0.1
+"""From this share of the server's p99 on, the client's own is told of."""
+
+_SLACK_SECONDS = 60.0
+
+PER_GIB = Quantity("s/GiB", "processor_seconds_per_gib", ".3f", compared=True)
+SPEED = Quantity("MB/s", "megabytes_per_second", ",.0f")
+
+MEDIAN = Quantity("p50 ms", "latency_p50_ms", ".2f")
+P99 = Quantity("p99 ms", "latency_p99_ms", ".2f", compared=True)
+P999 = Quantity("p99.9 ms", "latency_p999_ms", ".2f")
+SENT = Quantity("requests/s", "requests_per_second_sent", ",.0f")
+LATE = Quantity("client late ms", "client_late_p99_ms", ".2f")
+
+
+class Plan(NamedTuple):
+    """How it is measured.
+
+    Attributes:
+        seconds: the length of a round.
+        connections: how many are open; up- and downloads have one.
+        processors: which are used.
+    """
+
+    seconds: int
+    connections: int
+    processors: Processors
+
+
+def measure(server: Server, workload: Workload, plan: Plan) -> Sample:
+    """One round: the server is started anew, its answer checked, warmed up, measured, ended.
+
+    Raises MeasurementError when it does not answer rightly.
+    """
+    with running(server, workload, plan.processors.server) as started:
+        return _MEASURES[workload.kind](started, workload, plan)
+
+
+def _requests(started: Running, workload: Workload, plan: Plan) -> Sample:
+    """As many requests as it answers: what one costs."""
+    _load(started, workload, plan, WARM_UP_SECONDS)
+    load, usage = metered(started, plan.processors, lambda: _load(started, workload, plan, plan.seconds))
+    if workload.logged and (lines := started.log_lines()) < load.requests:
+        raise MeasurementError(f"wrote {lines:,} lines of access log for {load.requests:,} requests")
+    values = {COST: usage.server / load.requests * 1e6, RATE: load.per_second}
+    return _sample(values, usage, bottleneck(usage.load_busy))
+
+
+def _transfer(started: Running, workload: Workload, plan: Plan) -> Sample:
+    """Large bodies, one after the other: what a GiB costs."""
+    _transferred(started, workload, plan, 0)
+    done, usage = metered(started, plan.processors, lambda: _transferred(started, workload, plan, plan.seconds))
+    values = {PER_GIB: usage.server / done["bytes"] * (1 << 30), SPEED: done["bytes"] / done["elapsed"] / 1e6}
+    return _sample(values, usage, bottleneck(usage.load_busy))
+
+
+def _latency(started: Running, workload: Workload, plan: Plan) -> Sample:
+    """Half of what it can: how long an answer takes."""
+    _load(started, workload, plan, WARM_UP_SECONDS)
+    rate = _load(started, workload, plan, SATURATION_SECONDS).per_second * LOAD_SHARE
+    timed, usage = metered(started, plan.processors, lambda: at_rate(started, workload, rate, plan))
+    values = {MEDIAN: timed["p50"], P99: timed["p99"], P999: timed["p999"], SENT: rate, LATE: timed["late"]}
+    return _sample(values, usage, lateness(timed["late"], timed["p99"]))
+
+
+_MEASURES: dict[Kind, Callable[[Running, Workload, Plan], Sample]] = {
+    Kind.REQUESTS: _requests,
+    Kind.UPLOAD: _transfer,
+    Kind.DOWNLOAD: _transfer,
+    Kind.LATENCY: _latency,
+}
+
+
+def bottleneck(busy: float) -> str:
+    """What is to be said when the load generator took so much of its processor; empty if there is nothing."""
+    if busy < SATURATED:
+        return ""
+    return (
+        f"the load generator was the bottleneck ({SATURATED:.0%} of its processor or more), so the server can do more"
+        " in a second than the table says; its processor time holds"
+    )
+
+
+def lateness(late: float, p99: float) -> str:
+    """What is to be said when the client was late by so much; empty if there is nothing."""
+    if late < LATE_SHARE * p99:
+        return ""
+    return "the client that measures was late itself, so the server is quicker than the table says"
+
+
+# The clients
+
+
+def at_rate(started: Running, workload: Workload, rate: float, plan: Plan) -> dict[str, float]:
+    """Send so many requests a second. Returns what openloop.py prints."""
+    return _client("openloop", started.port, workload.name, rate, plan.seconds, plan.connections, plan=plan)
+
+
+def _load(started: Running, workload: Workload, plan: Plan, seconds: int) -> wrk.Load:
+    """Send as many requests as are answered."""
+    return wrk.run(started.url, workload.sent, connections=plan.connections, seconds=seconds, cpu=plan.processors.load)
+
+
+def _transferred(started: Running, workload: Workload, plan: Plan, seconds: int) -> dict[str, float]:
+    """Send or fetch as much as is possible. Returns what transfer.py prints."""
+    return _client("transfer", started.port, workload.name, workload.size, seconds, plan=plan)
+
+
+def _client(module: str, *arguments: object, plan: Plan) -> dict[str, float]:
+    """Run one of our own clients to its end. Raises MeasurementError when it fails."""
+    command = [sys.executable, "-m", f"loadtest.{module}", *map(str, arguments)]
+    done = processes.run(command, timeout=plan.seconds + _SLACK_SECONDS, cpu=plan.processors.load)
+    measured: dict[str, float] = json.loads(done.stdout)
+    return measured
+
+
+def _sample(values: dict[Quantity, float], usage: Usage, remark: str) -> Sample:
+    return Sample(values=values, disturbance=usage.disturbance, load_busy=usage.load_busy, remark=remark)
