@@ -294,6 +294,18 @@ class Bind(Kind[str]):
         return str(Address.parse(value, base))
 
 
+class HostName(Kind[str]):
+    """The name or address by which clients call a host: in lower case and without the dot of the root once read."""
+
+    label = "host name"
+
+    def read(self, value: object, base: Path) -> str:
+        # Empty is for the default, which whoever asks for a name refuses.
+        if not isinstance(value, str) or not re.fullmatch(r"([\w.~-]*|\[[0-9A-Fa-f:.]+\])", value, re.ASCII):
+            raise ValueError('must be a host as clients name it, without a port, such as "www.example.com" or "[::1]"')
+        return value.lower().removesuffix(".")
+
+
 class User(Text):
     """The name of a user of this machine; empty for none."""
 

@@ -71,7 +71,7 @@ class Reader:
             if section.identity is None:
                 self.single[section.name] = {}
             else:
-                self.lists[section.name] = [{}]
+                self.lists[section.name] = [] if section.optional else [{}]
 
     # -- the layers ------------------------------------------------------------------------------------------------
 

@@ -36,13 +36,15 @@ class Option:
 class Section:
     """A table of the configuration: its name, the dataclass it becomes, and its options by name.
 
-    A section with an `identity` is a list of tables (`[[name]]`), told apart by the option of that name.
+    A section with an `identity` is a list of tables (`[[name]]`), told apart by the option of that name; an `optional`
+    one is empty unless tables are given.
     """
 
     name: str
     type: type[Any]
     help: str
-    identity: str | None
+    identity: str | None = None
+    optional: bool = False
 
     @cached_property
     def options(self) -> dict[str, Option]:
@@ -63,14 +65,18 @@ def option(kind: Kind[T], default: object, help: str) -> T:  # noqa: A002
 
 def section(type_: type[T], help: str) -> T:  # noqa: A002
     """Declare a field of the settings as a table of options."""
-    field: T = dataclasses.field(default_factory=type_, metadata={_METADATA_KEY: (type_, help, None)})
+    field: T = dataclasses.field(default_factory=type_, metadata={_METADATA_KEY: (type_, help)})
     return field
 
 
-def tables(type_: type[T], help: str, *, identity: str) -> tuple[T, ...]:  # noqa: A002
-    """Declare a field of the settings as a list of tables, which holds one with the defaults when none is given."""
+def tables(type_: type[T], help: str, *, identity: str, optional: bool = False) -> tuple[T, ...]:  # noqa: A002
+    """Declare a field of the settings as a list of tables.
+
+    When none is given, it holds one with the defaults, or nothing if it is `optional`.
+    """
     field: tuple[T, ...] = dataclasses.field(
-        default_factory=lambda: (type_(),), metadata={_METADATA_KEY: (type_, help, identity)}
+        default_factory=lambda: () if optional else (type_(),),
+        metadata={_METADATA_KEY: (type_, help, identity, optional)},
     )
     return field
 

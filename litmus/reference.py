@@ -15,6 +15,7 @@ _WIDTH = 100
 
 _FILE_HEAD = """\
 Every option of Litmus, at its default. Keep what you change, leave out the rest.
+A table that is there only if you add it has a # before each of its lines.
 Relative paths start at this file's folder. Sizes and durations take units ("64 KiB", "75s").
 Environment variables override this file: LITMUS_ARBITER__WORKERS=4
 The command line overrides both: litmusd -c litmus.toml --set arbiter.workers=4
@@ -57,10 +58,11 @@ def render_default_toml() -> str:
     parts = [*_comment(_FILE_HEAD)]
     for section in SECTIONS.values():
         header = f"[{section.name}]" if section.identity is None else f"[[{section.name}]]"
-        parts += ["", *_comment(section.help), header]
+        mark = "#" if section.optional else ""
+        parts += ["", *_comment(section.help), mark + header]
         for option in section.options.values():
             kind = option.kind.label.replace("`", "")
-            parts += ["", *_comment(option.help), f"{option.name} = {spell(option.default)}  # {kind}"]
+            parts += ["", *_comment(option.help), f"{mark}{option.name} = {spell(option.default)}  # {kind}"]
     return "\n".join(parts) + "\n"
 
 

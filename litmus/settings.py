@@ -21,6 +21,7 @@ from litmus.kinds import (
     Flag,
     Folder,
     Group,
+    HostName,
     Inherited,
     Size,
     SocketFile,
@@ -38,6 +39,7 @@ __all__ = [
     "AppSettings",
     "ArbiterSettings",
     "ConfigError",
+    "HostSettings",
     "HttpSettings",
     "InvalidSettings",
     "LimitsSettings",
@@ -139,6 +141,24 @@ class ListenSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class HostSettings:
+    """One host that clients ask for, in lower case."""
+
+    name: str = option(
+        HostName(),
+        "",
+        "The host as requests name it, in any case and with any port. Clients choose what they name: what is allowed "
+        "here is allowed to everybody.",
+    )
+    body: int | None = option(
+        Inherited(Size("0 B", "1024 GiB")),
+        "inherit",
+        "How long a request's body may be that is meant for this host, in the place of limits.body and of that of the "
+        "address it comes in at.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class MemorySettings:
     """Memory of each worker, in bytes."""
 
@@ -191,6 +211,12 @@ class LimitsSettings:
         Whole(0, 10_000_000),
         0,
         'How many requests a connection may bring. 0: no limit. The last one is answered with "Connection: close".',
+    )
+    pipelined_requests: int = option(
+        Whole(1, 10_000),
+        32,
+        "How many requests that came one behind the other on one connection are answered before other connections get "
+        "their turn. The others wait, unread, for their own.",
     )
 
 
@@ -294,6 +320,9 @@ class Settings:
     listen: tuple[ListenSettings, ...] = tables(
         ListenSettings, "Where connections come from; repeat the table for more addresses.", identity="bind"
     )
+    host: tuple[HostSettings, ...] = tables(
+        HostSettings, "A host with bounds of its own; repeat the table for more hosts.", identity="name", optional=True
+    )
     memory: MemorySettings = section(MemorySettings, "Memory, for each worker.")
     limits: LimitsSettings = section(LimitsSettings, "Bounds, for each worker.")
     http: HttpSettings = section(HttpSettings, "How requests are read.")
@@ -343,6 +372,7 @@ def load(path: Path | None, *, environ: Mapping[str, str], overrides: Sequence[O
     settings = Settings(**values, source=source, origins=MappingProxyType(origins))  # type: ignore[arg-type]
     problems = [*reader.problems, *_check_listen(settings.listen, reader.lists["listen"], str(path or "default"))]
     problems += _check_socket_files(settings.listen, reader.lists["listen"], bind_is_right=not reader.problems)
+    problems += _check_hosts(settings.host, reader.lists["host"], str(path or "default"), all_read=not reader.problems)
     if problems:
         raise InvalidSettings(problems, settings)
     return settings
@@ -393,6 +423,24 @@ def _check_socket_files(listen: Sequence[ListenSettings], given: Sequence[Table]
                 spelled = SECTIONS["listen"].options[name].kind.spell(value)
                 why = f"is for the file of a Unix socket, and {item.bind} has none; leave it out"
                 problems.append(describe(table[name].origin, f"listen.{index}.{name}", spelled, why))
+    return problems
+
+
+def _check_hosts(hosts: Sequence[HostSettings], given: Sequence[Table], source: str, *, all_read: bool) -> list[str]:
+    """What is wrong with the hosts as a whole: one without a name, or the same one twice.
+
+    Unless everything could be read, a name that is missing may be one that could not.
+    """
+    problems = []
+    seen: dict[str, str] = {}
+    for index, (host, table) in enumerate(zip(hosts, given, strict=True)):
+        key = f"host.{index}.name"
+        origin = table["name"].origin if "name" in table else source
+        if not host.name:
+            if all_read or "name" in table:
+                problems.append(describe(origin, key, spell(host.name), "must name the host"))
+        elif (other := seen.setdefault(host.name, key)) != key:
+            problems.append(describe(origin, key, spell(host.name), f"is the same host as {other}; remove one"))
     return problems
 
 

@@ -96,8 +96,8 @@ def test_a_file_made_to_do_harm(config: Path) -> None:
         ("[Listen]\nx = 1", "[Listen]: unknown section; did you mean [listen]?"),
         (
             "[[zzz]]",
-            "[zzz]: unknown section; there are [app], [arbiter], [listen], [memory], [limits], [http], [timeouts], "
-            "[log]",
+            "[zzz]: unknown section; there are [app], [arbiter], [listen], [host], [memory], [limits], [http], "
+            "[timeouts], [log]",
         ),
         ("workers = 4", "workers = 4: unknown key; did you mean arbiter.workers?"),
         ('[limits]\nkeepalive = "5s"', 'limits.keepalive = "5s": unknown key; did you mean timeouts.keep_alive?'),

@@ -1,12 +1,13 @@
 """The generated file and page are current, and the file says exactly what the defaults are."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from litmus.options import environment_name
 from litmus.reference import render_default_toml, render_page
-from litmus.settings import SECTIONS, Settings, load
+from litmus.settings import SECTIONS, HostSettings, Settings, load
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -34,10 +35,19 @@ def test_the_file_gives_exactly_the_defaults(monkeypatch: pytest.MonkeyPatch) ->
 def test_every_option_has_its_line_its_row_and_its_variable(section) -> None:  # type: ignore[no-untyped-def]
     text, page = render_default_toml(), render_page()
     prefix = section.name if section.identity is None else f"{section.name}.0"
+    mark = "#" if section.optional else ""
     for option in section.options.values():
-        assert f"\n{option.name} = " in text
+        assert f"\n{mark}{option.name} = " in text
         assert f"| `{option.name}` | " in page
         assert f"`{environment_name(f'{prefix}.{option.name}')}`" in page
+
+
+def test_what_is_marked_in_the_file_is_a_table_to_add(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = re.sub("^#(?=[^ ])", "", render_default_toml(), flags=re.MULTILINE)
+    config = tmp_path / "litmus.toml"
+    config.write_text(text.replace('name = ""', 'name = "a"'))
+    assert load(config, environ={}).host == (HostSettings("a"),)
 
 
 def test_lines_of_the_file_fit_a_screen() -> None:

@@ -9,7 +9,16 @@ from pathlib import Path
 import pytest
 
 from litmus.memory.slab import CLASS_SIZES
-from litmus.settings import SECTIONS, ConfigError, ListenSettings, Override, Settings, load, origin_rows
+from litmus.settings import (
+    SECTIONS,
+    ConfigError,
+    HostSettings,
+    ListenSettings,
+    Override,
+    Settings,
+    load,
+    origin_rows,
+)
 
 
 @pytest.fixture
@@ -59,6 +68,7 @@ def test_the_defaults(here: Path) -> None:
     assert settings.arbiter.workers == 0
     assert settings.arbiter.control is None
     assert settings.listen == (ListenSettings("127.0.0.1:8000", 2048),)
+    assert settings.host == ()
     assert settings.memory.arena == 16 * 2**20
     assert settings.timeouts.keep_alive == 75.0
     assert settings.log.file is None
@@ -472,3 +482,43 @@ def test_a_second_table_without_an_address_has_the_first_ones(config: Path) -> N
 def test_addresses_that_only_look_the_same(here: Path) -> None:
     overrides = [Override("listen.bind", bind) for bind in ("127.0.0.1:0", "127.0.0.1:0", ":80", ":81", "127.0.0.1:80")]
     assert len(load(None, environ={}, overrides=overrides).listen) == 5
+
+
+# -- host --------------------------------------------------------------------------------------------------------------
+
+
+def test_hosts_from_the_file(config: Path) -> None:
+    config.write_text('[[host]]\nname = "Upload.Example.com."\nbody = "1 GiB"\n[[host]]\nname = "[::1]"\n')
+    settings = load(config, environ={})
+    assert settings.host == (HostSettings("upload.example.com", 1 << 30), HostSettings("[::1]", None))
+    assert ("host.0.body", '"1 GiB"', str(config)) in origin_rows(settings)
+    assert ("host.1.name", '"[::1]"', str(config)) in origin_rows(settings)
+    config.write_text("host = []\n")
+    assert load(config, environ={}).host == ()
+
+
+def test_hosts_from_outside_the_file(here: Path) -> None:
+    environ = {"LITMUS_HOST__0__NAME": "a", "LITMUS_HOST__1__NAME": "b", "LITMUS_HOST__1__BODY": "1 KiB"}
+    assert load(None, environ=environ).host == (HostSettings("a"), HostSettings("b", 1024))
+    overrides = [Override("host.name", "c"), Override("host.0.body", "0")]
+    assert load(None, environ=environ, overrides=overrides).host == (HostSettings("c", 0),)
+
+
+@pytest.mark.parametrize(
+    "name", ["a.b:80", "http://a", "a/b", "a b", "*.a", "::1", "[x]", "b\u00fccher.example", "\u0663"]
+)
+def test_what_is_no_host(name: str) -> None:
+    assert problem("host.0.name", name).endswith(
+        'must be a host as clients name it, without a port, such as "www.example.com" or "[::1]"'
+    )
+
+
+@pytest.mark.parametrize("lines", ["", 'name = ""', 'name = "."'])
+def test_a_host_has_a_name(lines: str, config: Path) -> None:
+    config.write_text(f'[[host]]\nbody = "1 KiB"\n{lines}\n')
+    assert problems(config) == [f'{config}: host.0.name = "": must name the host']
+
+
+def test_the_same_host_twice(config: Path) -> None:
+    config.write_text('[[host]]\nname = "a"\n[[host]]\nname = "b"\n[[host]]\nname = "A."\n')
+    assert problems(config) == [f'{config}: host.2.name = "a": is the same host as host.0.name; remove one']

@@ -5,7 +5,7 @@ from litmus.protocols.response cimport Head, bodiless, chunk
 
 
 cdef Py_ssize_t _GLANCE, _LINE_SHOWN
-cdef int _CR, _BURST_LIMIT
+cdef int _CR
 cdef tuple _NEXT
 cdef tuple _DEADLINE
 cdef int _IDLE, _HEAD, _BODY, _RESPONSE, _DISCARD, _LINGER, _CLOSED

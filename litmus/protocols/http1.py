@@ -28,9 +28,6 @@ more, which would be copied again for each head."""
 _LINE_SHOWN: Final = 256
 """Bytes of the first line of a request that is refused, for the records."""
 
-PIPELINE_LIMIT: Final = 32
-"""Requests of one connection that are answered before others get their turn."""
-
 DISCARD_LIMIT: Final = 256 << 10
 """Bytes of an unread request body that are worth reading to keep the connection."""
 
@@ -99,7 +96,6 @@ _IDLE, _HEAD, _BODY, _RESPONSE, _DISCARD, _LINGER, _CLOSED = map(int, State)
 ) = map(int, Event)
 _ILLEGAL: Final = -1
 _CR: Final = 13
-_BURST_LIMIT: Final = PIPELINE_LIMIT
 _NEXT: Final = tuple(tuple(int(TRANSITIONS.get((state, event), _ILLEGAL)) for event in Event) for state in State)
 
 DEADLINES: Final = {
@@ -380,7 +376,7 @@ class Http1:
             if self.blocked:
                 self.hungry = False  # what lies unread waits for the peer to read, not for more bytes
                 return False
-            if self._burst == _BURST_LIMIT:
+            if self._burst == self._limits.pipelined and self._burst:
                 self._host.again()
                 return False
             return self._read_head(lease)
@@ -443,8 +439,11 @@ class Http1:
             check_beginning(head)  # the same words, in however many pieces it came
             raise
         body = request.body
-        if body > self._limits.body > 0:
-            raise ProtocolError(413, f"the body is longer than {self._limits.body} bytes")
+        limit = 0
+        if body != NO_BODY:
+            limit = self._limits.body_with(request.headers) if self._limits.hosts else self._limits.body
+            if body > limit > 0:
+                raise ProtocolError(413, f"the body is longer than {limit} bytes")
         lease.start = start + length
         self._requests += 1
         self._burst += 1
@@ -457,7 +456,7 @@ class Http1:
             self.body_complete = True
             self._move(_REQUEST)
         else:
-            self._decoder = ChunkedDecoder(self._limits.body) if body == CHUNKED else LengthDecoder(body)
+            self._decoder = ChunkedDecoder(limit) if body == CHUNKED else LengthDecoder(body)
             self.body_complete = False
             self._discarded = 0
             self._progress = 0

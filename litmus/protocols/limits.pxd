@@ -5,3 +5,7 @@ cdef class Limits:
     cdef readonly long long body
     cdef readonly long long body_progress
     cdef readonly long long requests
+    cdef readonly int pipelined
+    cdef readonly dict hosts
+
+    cpdef long long body_with(self, headers) except -1

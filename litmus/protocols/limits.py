@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 
 class Limits:
-    """Bounds on what arrives over a connection. Those of bodies and requests are off when they are 0.
+    """Bounds on what arrives over a connection. Those of bodies, requests and pipelines are off when they are 0.
 
     Attributes:
         request_line: bytes in a request line, its CRLF included.
@@ -14,12 +16,31 @@ class Limits:
         body: bytes of content in a request's body.
         body_progress: bytes of content that must come under each ``Deadline.BODY`` while somebody waits for them.
         requests: how many requests the connection may bring.
+        pipelined: how many of its requests are answered before others get their turn.
+        hosts: bytes of content in a request's body, for hosts where that is not ``body``: in lower case, without port
+            and without the dot of the root.
     """
 
-    __slots__ = ("body", "body_progress", "header_section", "request_line", "requests", "unquestioned")
+    __slots__ = (
+        "body",
+        "body_progress",
+        "header_section",
+        "hosts",
+        "pipelined",
+        "request_line",
+        "requests",
+        "unquestioned",
+    )
 
     def __init__(
-        self, request_line: int, header_section: int, body: int = 0, body_progress: int = 0, requests: int = 0
+        self,
+        request_line: int,
+        header_section: int,
+        body: int = 0,
+        body_progress: int = 0,
+        requests: int = 0,
+        pipelined: int = 0,
+        hosts: Mapping[bytes, int] | None = None,
     ) -> None:
         self.request_line = request_line
         self.header_section = header_section
@@ -27,3 +48,15 @@ class Limits:
         self.body = body
         self.body_progress = body_progress
         self.requests = requests
+        self.pipelined = pipelined
+        self.hosts = dict(hosts or {})
+
+    def body_with(self, headers: Iterable[tuple[bytes, bytes]]) -> int:
+        """``body``, or what is in its place for the host that is asked for."""
+        for name, value in headers:
+            if name == b"host":
+                host, colon, port = value.rpartition(b":")
+                if not colon or b"]" in port:
+                    host = value
+                return self.hosts.get(host.lower().removesuffix(b"."), self.body)
+        return self.body

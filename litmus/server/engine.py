@@ -168,7 +168,7 @@ class Engine:
             self.flight.end(entry)
 
     def limits_with(self, body: int) -> Limits:
-        """The limits of connections for which that of bodies is ``body``."""
+        """The limits of connections for which that of bodies is ``body``, but for hosts that have one of their own."""
         limits, timeouts = self.settings.limits, self.settings.timeouts
         return Limits(
             limits.request_line,
@@ -176,6 +176,8 @@ class Engine:
             body,
             max(1, round(timeouts.body_rate * timeouts.body_grace)),
             limits.requests_per_connection,
+            limits.pipelined_requests,
+            {host.name.encode("ascii"): host.body for host in self.settings.host if host.body is not None},
         )
 
     def next_jitter(self) -> int:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.wire import Handler, Wire, bytewise, echo, ignore, ok, splits
 
-from litmus.protocols.http1 import PIPELINE_LIMIT, State
+from litmus.protocols.http1 import State
 from litmus.protocols.limits import Limits
 from litmus.protocols.machine import Deadline
 from litmus.protocols.request import HeadParser
@@ -186,6 +186,52 @@ def test_a_body_that_nobody_reads_has_the_same_limit() -> None:
     assert wire.state == State.LINGER
 
 
+HOSTS = Limits(128, 256, body=10, hosts={b"large.example": 20, b"small.example": 5, b"free.example": 0, b"[::1]": 20})
+
+
+@WHOLE
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize(
+    ("host", "limit"),
+    [
+        (b"a", 10),
+        (b"", 10),
+        (b"a.large.example", 10),
+        (b"large.example", 20),
+        (b"LARGE.example:80", 20),
+        (b"large.example.", 20),
+        (b"large.example.:", 20),
+        (b"small.example", 5),
+        (b"free.example", 1000),
+        (b"[::1]", 20),
+        (b"[::1]:80", 20),
+        (b"[::2]", 10),
+    ],
+)
+def test_a_host_may_have_a_limit_of_its_own(host: bytes, limit: int, chunked: bool, cut: Cut) -> None:
+    def asked(size: int) -> bytes:
+        framing = b"Transfer-Encoding: chunked" if chunked else b"Content-Length: %d" % size
+        body = b"%x\r\n%b\r\n0\r\n\r\n" % (size, b"x" * size) if chunked else b"x" * size
+        return b"POST / HTTP/1.1\r\nX: y\r\nHost: %b\r\n%b\r\n\r\n%b" % (host, framing, body)
+
+    assert statuses(fed(asked(limit), cut, echo, HOSTS)) == [200]
+    if limit <= 20:
+        assert refused(fed(asked(limit + 1), cut, echo, HOSTS), 413)
+
+
+def test_the_host_of_an_absolute_target_has_the_limit() -> None:
+    data = (POST % (11, b"")).replace(b" / ", b" http://large.example/ ")
+    assert fed(data, lambda data: [data], echo, HOSTS).calls
+    data = (POST % (11, b"")).replace(b" / ", b" http://a/ ").replace(b"Host: a", b"Host: large.example")
+    assert refused(fed(data, lambda data: [data], echo, HOSTS), 413)
+
+
+def test_who_names_no_host_has_the_limit_of_all() -> None:
+    for size, status in ((10, 200), (11, 413)):
+        wire = fed(b"POST / HTTP/1.0\r\nContent-Length: %d\r\n\r\n%b" % (size, b"x" * size), bytewise, echo, HOSTS)
+        assert statuses(wire) == [status]
+
+
 # -- requests ----------------------------------------------------------------------------------------------------------
 
 
@@ -198,22 +244,33 @@ def test_the_last_request_of_a_connection(cut: Cut) -> None:
     assert wire.ended or wire.closed
 
 
+PIPELINE = Limits(128, 256, pipelined=5)
+
+
 def test_a_long_pipeline_lets_others_have_their_turn() -> None:
-    wire = Wire(ok).feed(GET * (2 * PIPELINE_LIMIT + 1), settle=False)
-    assert len(wire.calls) == PIPELINE_LIMIT
+    wire = Wire(ok, limits=PIPELINE).feed(GET * 11, settle=False)
+    assert len(wire.calls) == 5
     assert not wire.machine.hungry, "what lies unread needs no larger buffer"
     wire.eof(settle=False)
     assert not wire.closed, "all of it is answered"
     wire.settle()
-    assert statuses(wire) == [200] * (2 * PIPELINE_LIMIT + 1)
+    assert statuses(wire) == [200] * 11
     assert wire.closed
 
 
-@pytest.mark.parametrize("ahead", [PIPELINE_LIMIT - 1, PIPELINE_LIMIT])
-def test_a_pipeline_up_to_the_limit_is_answered_at_once(ahead: int) -> None:
-    wire = Wire(ok).feed(GET * ahead, settle=False)
+@pytest.mark.parametrize(("limits", "ahead"), [(PIPELINE, 4), (PIPELINE, 5), (SMALL, 1000)])
+def test_a_pipeline_up_to_the_limit_is_answered_at_once(limits: Limits, ahead: int) -> None:
+    """Or any, if there is none."""
+    wire = Wire(ok, limits=limits).feed(GET * ahead, settle=False)
     assert len(wire.calls) == ahead
     assert wire.unread == b""
+
+
+def test_the_limit_of_a_pipeline_starts_anew_in_each_turn() -> None:
+    wire = Wire(ok, limits=PIPELINE)
+    for turn in range(1, 4):
+        wire.feed(GET * 4, settle=False)
+        assert len(wire.calls) == 4 * turn
 
 
 # -- deadlines ---------------------------------------------------------------------------------------------------------

@@ -14,7 +14,6 @@ from support.waiting import wait_until
 
 from litmus.asgi import Receive, Scope, Send
 from litmus.memory import scoreboard
-from litmus.protocols.http1 import PIPELINE_LIMIT
 from litmus.server.deadlines import ticks
 from litmus.server.engine import LINGER_SECONDS
 from litmus.server.exchange import ClientDisconnected
@@ -109,6 +108,26 @@ def test_without_a_limit_a_body_may_have_any_length(options: dict[str, str]) -> 
             assert client.post(b"x" * (1 << 20)).status == 200
 
 
+def test_a_host_may_have_a_limit_of_its_own() -> None:
+    options = {"limits__body": "10 B", "host__0__name": "Large.example", "host__0__body": "20 B", "host__1__name": "x"}
+    asked = b"POST / HTTP/1.1\r\nHost: %b\r\nContent-Length: %d\r\n\r\n%b"
+    with serve(echo, **options) as server:
+        for host, size, status in (
+            (b"large.EXAMPLE:8000", 20, 200),
+            (b"large.example", 21, 413),
+            (b"x", 10, 200),
+            (b"x", 11, 413),
+        ):
+            with server.connect() as client:
+                assert client.send(asked % (host, size, b"x" * size)).response().status == status
+
+
+def test_requests_that_come_in_one_piece_are_all_answered() -> None:
+    with serve(hello, limits__pipelined_requests=2) as server, server.connect() as client:
+        client.send(GET * 9)
+        assert [client.response().status for _ in range(9)] == [200] * 9
+
+
 def test_the_application_never_sees_the_end_of_a_body_that_is_too_long() -> None:
     app = Bodies()
     with serve(app, access=True, limits__body="10 B") as server, server.connect() as client:
@@ -134,22 +153,23 @@ def test_the_last_request_of_a_connection() -> None:
 # -- pipelines ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_long_pipeline_leaves_room_for_others_in_each_turn() -> None:
+@pytest.mark.parametrize(("options", "limit"), [({}, 32), ({"limits__pipelined_requests": 7}, 7)])
+def test_a_long_pipeline_leaves_room_for_others_in_each_turn(options: dict[str, Any], limit: int) -> None:
     turns = [0]
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         turns[-1] += 1
         await respond(send)
 
-    with bench(app) as on:
+    with bench(app, **options) as on:
 
         def somebody_else() -> None:
             turns.append(0)
-            if sum(turns) < 5 * PIPELINE_LIMIT:
+            if sum(turns) < 5 * limit:
                 on.loop.call_soon(somebody_else)
 
-        on.do(somebody_else, on.arrive(GET * 5 * PIPELINE_LIMIT))
-    assert [number for number in turns if number] == [PIPELINE_LIMIT] * 5
+        on.do(somebody_else, on.arrive(GET * 5 * limit))
+    assert [number for number in turns if number] == [limit] * 5
     assert len(turns) <= 5 + 2, "it goes on in each turn"
 
 

@@ -457,6 +457,15 @@ def test_an_address_may_have_a_limit_of_its_own(body: int | None, status: int) -
         assert made.ask(made.clients[1], request) == status
 
 
+def test_a_host_s_limit_goes_before_that_of_an_address() -> None:
+    request = b"POST / HTTP/1.1\r\nHost: %b\r\nContent-Length: 6\r\n\r\nabcdef"
+    with door(10, 1, ListenSettings(body=5), echo, host__0__name="a", host__0__body="6 B") as made:
+        made.open()
+        made.knock(2)
+        assert made.ask(made.clients[0], request % b"a") == 200
+        assert made.ask(made.clients[1], request % b"b") == 413
+
+
 def late(made: Door) -> None:
     """Keep the loop from its timers and sockets for longer than a sweep takes for quiet."""
     made.loop.call_soon(time.sleep, 0.15)
