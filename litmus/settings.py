@@ -199,7 +199,7 @@ class LimitsSettings:
         Whole(0, 10_000_000),
         0,
         "How many connections a worker keeps open. 0: as many as its descriptors allow, less a reserve. Who comes when "
-        "it is full waits, see timeouts.queue.",
+        "it is full gets another worker, or waits, see timeouts.queue.",
     )
     connections_per_address: int = option(
         Whole(0, 10_000_000),
@@ -277,8 +277,9 @@ class TimeoutsSettings:
     queue: float = option(
         Duration("1ms", "24h"),
         "10s",
-        "How long new connections wait for a worker that is full. When it has been full for so long, those that wait, "
-        "and those that come until it has room again, are answered with 503 and Retry-After.",
+        "How long new connections wait when no worker has room for them. When a worker has been full for so long, and "
+        "the others are full, too, those that wait, and those that come until there is room again, are answered with "
+        "503 and Retry-After.",
     )
     drain: float = option(
         Duration("0s", "24h"),

@@ -57,6 +57,7 @@ class Crew:
         self._timings = fleet.timings
         self._departures = Departures(self)
         self._stalls = Stalls(fleet.segment, self._timings.stalled)
+        self._full: set[Worker] = set()
         self._on_proven = on_proven
         self._on_complete = on_complete
         self._on_fatal = on_fatal
@@ -137,11 +138,16 @@ class Crew:
             self._fork_later(slot, pause)
 
     def _look(self) -> None:
-        """See who is stuck, again and again."""
+        """See who is stuck or full, again and again."""
         if self._stopping:
             return
         self.fleet.reactor.call_later(self._timings.look, self._look)
-        if self._stalls.look(slot.worker for slot in self.slots if slot.worker is not None and slot.served):
+        serving = [slot.worker for slot in self.slots if slot.worker is not None and slot.served]
+        before, self._full = (
+            self._full,
+            {each for each in serving if self.fleet.segment.seat(each.seat).scoreboard.full},
+        )
+        if self._stalls.look(serving) or self._full != before:
             self._arrange()
 
     # Changes of generation
@@ -265,7 +271,8 @@ class Crew:
         return True
 
     def _arrange(self) -> None:
-        """Who is served has changed: let nobody wait for a slot without a worker, or with a stuck one, if others serve.
+        """Who is served has changed: let nobody wait for a slot without a worker, or with one that is stuck or full, if
+        others serve.
 
         New connections go to the slots that take part and are served; what was queued on the others before, or is by
         a kernel that can't be steered, the workers of those accept as well.
@@ -273,7 +280,11 @@ class Crew:
         if self._stopping:
             return
         taking_part = [slot for slot in self.slots if slot.phase is Phase.OPEN]
-        served = [slot for slot in taking_part if slot.served and slot.worker not in self._stalls]
+        served = [
+            slot
+            for slot in taking_part
+            if slot.served and slot.worker not in self._stalls and slot.worker not in self._full
+        ]
         choice = served or taking_part
         if 0 < len(choice) < len(self.slots):
             self.listeners.steer([slot.index for slot in choice])

@@ -16,7 +16,7 @@ class Timings:
             kernel picks the listener when the SYN comes; a second is the time after which it repeats its answer.
         healthy: a worker that has been ready so long is replaced at once when it dies, and without a grudge.
         backoff_first, backoff_cap: the pause before a respawn doubles from the one to the other.
-        look: between two looks at whether the workers' loops turn.
+        look: between two looks at whether the workers' loops turn, and whether they are full.
         stalled: a worker whose loop has not turned for so long is stuck; it does ten times a second.
     """
 

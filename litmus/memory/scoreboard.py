@@ -29,6 +29,8 @@ STARTED_NS: Final = 4
 TICK_NS: Final = 5
 ERROR_NS: Final = 11  # 6 to 10 are the header's own
 """When the last error was entered; 0 if there was none."""
+FULL: Final = 12
+"""1 while the worker accepts nobody, for want of room or of descriptors."""
 
 # Counters. Those that end in _TOTAL, the responses, the bytes and the lost lines only ever grow; the others are levels.
 COUNTERS: Final = 16
@@ -97,6 +99,7 @@ class Scoreboard:
     generation = Cell(GENERATION)
     started_ns = Cell(STARTED_NS)
     tick_ns = Cell(TICK_NS)
+    full = Cell(FULL)
     requests_total = Cell(REQUESTS_TOTAL)
     in_flight = Cell(IN_FLIGHT)
     connections_total = Cell(CONNECTIONS_TOTAL)

@@ -9,7 +9,7 @@ import logging
 import resource
 import select
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final, cast
 
@@ -38,22 +38,31 @@ _RETRY_SECONDS: Final = 1.0
 class Acceptor:
     """Accepts while the worker has room, and stops when it is full, so that other workers get the connections.
 
-    The listening sockets stay open behind it, whether it accepts or not: what queues up there is served by whoever
-    accepts next, here or in the worker's successor. But not for ever: when the worker has been full for
-    ``timeouts.queue``, what is queued is refused, a batch at each tick, until there is room.
+    The scoreboard says that it is full, and the arbiter has those that are not accept from its listeners as well. They
+    stay open behind it, whether it accepts or not: what queues up there is served by whoever accepts next, here or in
+    the worker's successor. But not for ever: when the worker has been full for ``timeouts.queue``, what is queued is
+    refused, a batch at each tick, until there is room, here or with another worker.
 
     Args:
         engine: the worker's means.
         listeners: where from.
         capacity: connections to have open at most.
+        others_have_room: whether there is another worker that accepts.
 
     Attributes:
         due, spoke: see ``deadlines.Expiring``. It is armed from the time that the worker is full until there is room
             for everybody.
     """
 
-    def __init__(self, engine: Engine, listeners: Sequence[Listener], capacity: int) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        listeners: Sequence[Listener],
+        capacity: int,
+        others_have_room: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._engine = engine
+        self._others_have_room = others_have_room
         self._own = [listener.socket for listener in listeners]
         self._others: dict[int, Sequence[socket.socket]] = {}
         self._capacity = capacity
@@ -156,6 +165,7 @@ class Acceptor:
     def _resume(self) -> None:
         if self._open and not self._accepting:
             self._accepting = True
+            self._engine.board.full = 0
             self._arrived.set()  # a sweep must not take the pause before this for quiet
             for each in self._sockets:
                 self._watch(each)
@@ -176,6 +186,7 @@ class Acceptor:
             if self._number() >= self._capacity:
                 self._warn()
                 self._pause()
+                self._engine.board.full = 1
                 if not self.due:
                     self._engine.wheel.arm(self, self._patience)
                 return
@@ -185,6 +196,7 @@ class Acceptor:
                 # The connection stays queued, and asking again at once would change nothing.
                 log.error("cannot accept a connection: %s", error)
                 self._pause()
+                self._engine.board.full = 1
                 self._engine.loop.call_later(_RETRY_SECONDS, self._resume)
                 return
             if taken is None:
@@ -199,7 +211,8 @@ class Acceptor:
         if self._accepting and not self._queued():
             return
         wait = 1
-        if not self._accepting:
+        # One that drains has nobody who stands in for it.
+        if not self._accepting and (self._engine.draining or not self._others_have_room()):
             try:
                 self._refuse_some()
             except OSError as error:
@@ -221,7 +234,10 @@ class Acceptor:
         now = self._engine.loop.time()
         if now >= self._warn_after:
             self._warn_after = now + _WARN_SECONDS
-            log.warning("%d connections are open, the most allowed: the next one waits", self._capacity)
+            log.warning(
+                "%d connections are open, the most allowed: the next one waits or goes to another worker",
+                self._capacity,
+            )
 
     def _take(self, listener: socket.socket) -> tuple[socket.socket, Any] | None:
         """Take one connection off the queue, if there is one. Raises OSError without descriptors or memory for it.

@@ -58,6 +58,9 @@ REASON_LIMIT: Final = 2000
 MAX_DESCRIPTORS: Final = 253
 """The most that travel with one message: the kernel's SCM_MAX_FD."""
 
+LATE_SECONDS: Final = 1.0
+"""A worker whose loop has not turned for so long is stuck: it does ten times a second."""
+
 SHUTDOWN_SECONDS: Final = 2.0
 """How long the application's lifespan shutdown may take at least, however long the drain before it took."""
 
@@ -181,7 +184,8 @@ class Worker:
         except LifespanError as error:
             raise BootError("lifespan", error.reason, error.traceback) from error
         engine.state = lifespan.state
-        acceptor = self._acceptor = Acceptor(engine, self._boot.listeners, capacity(self._settings.limits.connections))
+        room = capacity(self._settings.limits.connections)
+        acceptor = self._acceptor = Acceptor(engine, self._boot.listeners, room, self._others_have_room)
         acceptor.open()
         # What start-up built is here to stay: keep the collector from walking it again and again.
         gc.collect()
@@ -227,6 +231,12 @@ class Worker:
             connection.abort()
         await asyncio.sleep(0)  # and so does what closing them leaves to be done
         return len(cut)
+
+    def _others_have_room(self) -> bool:
+        """Whether another worker accepts connections, and can be trusted to do so: its loop turns."""
+        late = time.monotonic_ns() - int(LATE_SECONDS * 1e9)
+        boards = [seat.scoreboard for seat in self._boot.segment.occupied() if seat.index != self._boot.seat]
+        return any(board.state == State.READY and not board.full and board.tick_ns > late for board in boards)
 
     def _tick(self) -> None:
         assert self._engine is not None

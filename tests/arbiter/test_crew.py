@@ -397,6 +397,29 @@ def test_who_is_stuck_gets_nothing_new_and_the_others_stand_in(caplog: pytest.Lo
     assert "is not stuck any more, after at least 4.0 s" in over
 
 
+def test_who_is_full_gets_nothing_new_as_long_as_others_have_room() -> None:
+    house = House(2).up()
+    boards = [house.fleet.segment.seat(slot).scoreboard for slot in (0, 1)]
+
+    def look(*full: int) -> None:
+        for board, value in zip(boards, full, strict=True):
+            board.full = value
+        house.reactor.turn()
+
+    look(0, 1)
+    look(0, 1)
+    assert house.listeners.calls == [("steer", [0])]
+    assert house.actors[0].told == [("stand in", "socket 1")]
+    look(1, 1)
+    assert house.listeners.calls == [("steer", [0]), ("release",)], "all of them may as well wait for anybody"
+    look(1, 0)
+    assert house.listeners.calls[2:] == [("steer", [1])]
+    assert house.actors[1].told == [("stand in", "socket 0")]
+    look(0, 0)
+    assert house.listeners.calls[3:] == [("release",)]
+    assert [actor.standing_in for actor in house.actors] == [set(), set()]
+
+
 def test_while_slots_join_the_crew_they_do_not_count() -> None:
     house = House(1).up()
     growth = Growth(house.crew, 8, house.replies.append)

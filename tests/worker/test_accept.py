@@ -5,7 +5,7 @@ import contextlib
 import resource
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from support.server import make_engine
 from support.turns import next_turn, turn
 from support.waiting import wait_until
 
-from litmus.asgi import Application
+from litmus.asgi import Application, Receive, Scope, Send
 from litmus.memory import scoreboard
 from litmus.server.engine import LINGER_SECONDS
 from litmus.settings import ListenSettings
@@ -39,6 +39,7 @@ class Door:
         listeners: int | Sequence[socket.socket],
         settings: ListenSettings,
         application: Application,
+        others_have_room: Callable[[], bool],
         options: dict[str, Any],
     ) -> None:
         self.loop = loop
@@ -48,7 +49,8 @@ class Door:
         if isinstance(listeners, int):
             listeners = [socket.create_server(("127.0.0.1", 0), backlog=2048) for _ in range(listeners)]
         self.sockets = list(listeners)
-        self.acceptor = Acceptor(self.engine, [Listener(settings, each) for each in self.sockets], room)
+        mine = [Listener(settings, each) for each in self.sockets]
+        self.acceptor = Acceptor(self.engine, mine, room, others_have_room)
         self.clients: list[socket.socket] = []
 
     @property
@@ -107,11 +109,12 @@ def door(
     listeners: int | Sequence[socket.socket] = 1,
     settings: ListenSettings = ListenSettings(),  # noqa: B008
     application: Application = hello,
+    others_have_room: Callable[[], bool] = lambda: False,
     **options: Any,
 ) -> Iterator[Door]:
     """An acceptor with ``room`` for so many connections. ``options`` are those of the configuration."""
     loop = uvloop.new_event_loop()
-    made = Door(loop, room, listeners, settings, application, options)
+    made = Door(loop, room, listeners, settings, application, others_have_room, options)
     try:
         yield made
         assert made.errors == []
@@ -190,6 +193,41 @@ def test_whenever_they_come_the_room_is_filled(room: int, turns: int) -> None:
 
 
 # -- a full worker -----------------------------------------------------------------------------------------------------
+
+
+def test_the_scoreboard_tells_whether_it_is_full() -> None:
+    with door(2) as made:
+        board = made.engine.board
+        made.open()
+        made.knock()
+        made.turn()
+        assert board.full == 0
+        made.knock()
+        made.turn()
+        assert board.full == 1, "before anybody has to wait"
+        made.leave()
+        made.turn()
+        assert board.full == 0
+        made.knock(2)
+        made.turn()
+        assert board.full == 1
+        made.leave()
+        made.turn()
+        assert board.full == 1, "who has waited has come in"
+
+
+def test_nobody_is_refused_while_others_have_room() -> None:
+    """They accept from the same listeners."""
+    others = [True]
+    with door(1, others_have_room=lambda: others[0], timeouts__queue="1s") as made:
+        made.open()
+        made.knock(2)
+        made.turn()
+        made.tick(5)
+        assert made.engine.board.requests_total == 0
+        others[0] = False
+        made.tick(0.1)
+        assert refusal(made.answer(made.clients[-1]), b"busy")
 
 
 def refusal(data: bytes, why: bytes) -> bool:
@@ -341,11 +379,21 @@ def test_who_was_refused_does_not_stay(leaves: bool) -> None:
             assert descriptors() == before
 
 
-def test_a_drain_refuses_those_who_wait_as_well() -> None:
-    with door(1, timeouts__queue="1s") as made:
+async def busy(scope: Scope, receive: Receive, send: Send) -> None:
+    """Waits until the client leaves."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+@pytest.mark.parametrize("others", [False, True])
+def test_a_drain_refuses_those_who_wait_as_well(others: bool) -> None:
+    """For a slot that is closed nobody stands in."""
+    with door(1, application=busy, others_have_room=lambda: others, timeouts__queue="1s") as made:
         made.open()
         made.knock(2)
+        made.clients[0].sendall(GET)
         made.turn()
+        made.loop.call_soon(made.engine.drain)
         sweep = made.loop.create_task(made.acceptor.sweep(limit=30.0))
         made.tick(1.2)
         assert refusal(made.answer(made.clients[-1]), b"busy")
@@ -580,6 +628,7 @@ def test_without_descriptors_the_queue_waits(caplog: pytest.LogCaptureFixture) -
                 for _ in range(100):
                     await next_turn()
                 assert made.connections == 1
+                assert made.engine.board.full == 1, "somebody else may have some"
                 assert len(caplog.records) == 1
 
         made.loop.run_until_complete(scenario())
@@ -589,3 +638,4 @@ def test_without_descriptors_the_queue_waits(caplog: pytest.LogCaptureFixture) -
             return made.connections == 4
 
         wait_until(all_in, "the next try")
+        assert made.engine.board.full == 0

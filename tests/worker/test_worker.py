@@ -7,6 +7,7 @@ import select
 import signal
 import socket
 import threading
+import time
 
 import psutil
 import pytest
@@ -688,6 +689,28 @@ def test_nobody_waits_for_ever_for_a_worker_that_stays_full() -> None:
             "GET /waiting HTTP/1.1",
             "GET / HTTP/1.1",
         ]
+
+
+def test_nobody_is_refused_while_another_worker_has_room() -> None:
+    with worker(limits__connections=1, timeouts__queue="100ms") as process:
+        other = process.segment.seat(process.SEAT - 1).scoreboard
+        other.state = State.READY
+        other.tick_ns = time.monotonic_ns() + int(3600e9)
+        process.ready()
+        staying = process.connect()
+        staying.get()
+        waiting = process.connect()
+        for _ in range(5):
+            before = process.board.tick_ns
+            wait_until(lambda: process.board.tick_ns > before, "a tick")  # noqa: B023
+        assert process.board.full == 1
+        assert process.board.requests_total == 1
+        for name, value in (("full", 1), ("tick_ns", 1), ("state", State.DRAINING)):
+            before = getattr(other, name)
+            setattr(other, name, value)
+            assert waiting.response().status == 503, name
+            setattr(other, name, before)
+            waiting = process.connect()
 
 
 def test_a_burst_does_not_exceed_the_limit() -> None:
