@@ -3,30 +3,33 @@
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from random import Random
 
-from support.wire import Call, Handler, Wire, echo, ignore, ok, splits, watch
+from support import apps
+from support.bench import Bench, bench
+from support.wire import LIMITS, Call, Handler, Wire, echo, ignore, ok, splits, watch
 
+from litmus.asgi import Application, Receive, Scope, Send
 from litmus.loading import ConfigError
+from litmus.protocols.limits import Limits
 from litmus.settings import load
 
 
 def http1(data: bytes) -> None:
-    """What a peer sends on one HTTP/1.1 connection; the first two bytes choose the application and the cuts.
+    """What a peer sends to the HTTP/1.1 machine; the first two bytes choose the application, limits and the cuts.
 
     No exception leaves the machine, and however the bytes are cut the same happens. When the connection breaks instead,
     an application that has not got its whole body is told so.
     """
     if len(data) < 2:
         return
-    choice, seed, sent = data[0], data[1], data[2:]
-    handler, eof = APPLICATIONS[choice % len(APPLICATIONS)], choice >= 128
-    random = Random(seed)
-    pieces = splits(sent, [random.randrange(len(sent) + 1) for _ in range(random.randrange(8))])
-    whole, cut = (outcome(each, handler, eof) for each in ([sent], pieces))
-    assert whole == cut, f"{whole}\nin pieces: {cut}"
-    wire = Wire(handler).feed_all(pieces)
+    choice, sent, pieces = data[0], data[2:], cut(data)
+    handler, eof, limits = HANDLERS[choice % len(HANDLERS)], choice >= 128, TIGHT if choice & 64 else LIMITS
+    whole, divided = (outcome(each, handler, eof, limits) for each in ([sent], pieces))
+    assert whole == divided, f"{whole}\nin pieces: {divided}"
+    wire = Wire(handler, limits=limits).feed_all(pieces)
     if not wire.closed:
         wire.lose()
     if handler in (echo, ignore) and wire.calls:  # the others don't wait for what comes
@@ -34,13 +37,20 @@ def http1(data: bytes) -> None:
         assert last.gone or last.complete
 
 
-def outcome(pieces: list[bytes], handler: Handler, eof: bool) -> list[object]:
+def cut(data: bytes) -> list[bytes]:
+    """What is behind the first two bytes, cut as the second one says."""
+    random = Random(data[1])
+    sent = data[2:]
+    return splits(sent, [random.randrange(len(sent) + 1) for _ in range(random.randrange(8))])
+
+
+def outcome(pieces: list[bytes], handler: Handler, eof: bool, limits: Limits) -> list[object]:
     """What ``watch`` tells, but for two things that depend on the cuts.
 
     How much of a body the application has before a breach in it is found; and whether the connection closes behind the
     last response at once, or lingers because more has come already.
     """
-    calls, out, refusals, ended, closed, _ = watch(pieces, handler, eof)
+    calls, out, refusals, ended, closed, _ = watch(pieces, handler, eof, limits)
     told = [(request, body if complete else b"", complete, gone) for request, body, complete, gone in calls]
     return [told, out, refusals, ended or closed]
 
@@ -51,7 +61,46 @@ def faulty(call: Call) -> None:
     call.stream.abort()
 
 
-APPLICATIONS: tuple[Handler, ...] = (echo, ok, ignore, faulty)
+HANDLERS: tuple[Handler, ...] = (echo, ok, ignore, faulty)
+TIGHT = Limits(64, 128, body=8, requests=5, pipelined=2, hosts={b"b": 3, b"[::1]": 0})
+
+
+def connection(data: bytes) -> None:
+    """The same on a connection, with a true application: whatever comes, every buffer is given back in the end, and
+    every request has ended."""
+    if len(data) < 2:
+        return
+    choice, tight = data[0], {"limits__body": "8 B", "limits__pipelined_requests": 2} if data[0] & 64 else {}
+    with bench(APPLICATIONS[choice % len(APPLICATIONS)], access=True, **tight) as on:
+        for piece in cut(data):
+            on.do(partial(arrive, on, piece), turns=3)
+        if choice >= 128:
+            on.do(lambda: None if on.transport.closing else on.finish(), turns=3)
+        on.do(lambda: None if on.transport.closing else on.lose())
+
+
+def arrive(on: Bench, piece: bytes) -> None:
+    """Bytes arrive as long as they are read."""
+    while piece and on.transport.reading and not on.transport.closing:
+        size = min(len(on.connection.get_buffer(-1)), len(piece))
+        on.arrive(piece[:size])()
+        piece = piece[size:]
+
+
+async def waiting(scope: Scope, receive: Receive, send: Send) -> None:
+    """Waits until the client leaves."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def failing(scope: Scope, receive: Receive, send: Send) -> None:
+    """Begins a response, and reads the body before it gives up."""
+    await apps.begin(send, b"some of it")
+    await apps.read_body(receive)
+    raise LookupError
+
+
+APPLICATIONS: tuple[Application, ...] = (apps.echo, apps.hello, waiting, failing)
 
 
 def settings(data: bytes) -> None:
@@ -66,4 +115,4 @@ def settings(data: bytes) -> None:
             load(Path(file.name), environ=environ)
 
 
-TARGETS: dict[str, Callable[[bytes], None]] = {"http1": http1, "settings": settings}
+TARGETS: dict[str, Callable[[bytes], None]] = {"http1": http1, "connection": connection, "settings": settings}

@@ -454,7 +454,7 @@ def test_a_body_that_is_not_worth_reading_ends_the_connection() -> None:
 
 def test_a_body_at_the_limit_is_dropped() -> None:
     body = b"x" * DISCARD_LIMIT
-    wire = Wire(ok).feed(post(body)[:-1])
+    wire = Wire(ok, size=2 * DISCARD_LIMIT).feed(post(body)[:-1])
     assert wire.state == State.DISCARD
     wire.feed(b"x")
     assert wire.state == State.IDLE

@@ -1,6 +1,7 @@
 """One connection on a bench: a real loop, a transport of rubber, and every turn of the loop by hand."""
 
 import asyncio
+import socket
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,11 +15,12 @@ from litmus.server.connection import Connection
 
 
 class RubberTransport:
-    """Takes everything that is written.
+    """Takes everything that is written, and is its own socket.
 
     Attributes:
         full: pauses its writer, as if the peer did not read.
         unsent: how many bytes it says that it has still to send.
+        broken: its socket was told to reset the connection when it is closed.
     """
 
     def __init__(self, bench: "Bench") -> None:
@@ -30,13 +32,21 @@ class RubberTransport:
         self.ended = False
         self.closing = False
         self.aborted = False
+        self.broken = False
 
     @property
     def out(self) -> bytes:
         return b"".join(self.writes)
 
     def get_extra_info(self, name: str) -> Any:
-        return {"peername": ("192.0.2.1", 4711), "sockname": ("192.0.2.2", 80)}.get(name)
+        return {"peername": ("192.0.2.1", 4711), "sockname": ("192.0.2.2", 80), "socket": self}.get(name)
+
+    def setsockopt(self, level: int, option: int, value: bytes) -> None:
+        assert (level, option) == (socket.SOL_SOCKET, socket.SO_LINGER)
+        self.broken = True
+
+    def fileno(self) -> int:
+        raise OSError("rubber has none")
 
     def write(self, data: bytes) -> None:
         assert not self.ended

@@ -7,7 +7,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,6 +28,7 @@ from litmus.settings import Override, Settings, load
 T = TypeVar("T")
 
 
+@cache
 def make_settings(**options: object) -> Settings:
     """Settings with some options set: ``make_settings(app__root_path="/x")``."""
     overrides = [Override(name.replace("__", "."), str(value), "test") for name, value in options.items()]

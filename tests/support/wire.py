@@ -138,7 +138,7 @@ class Wire:
     def __init__(
         self,
         handler: Handler = ignore,
-        size: int = 1 << 20,
+        size: int = 64 << 10,
         parser: HeadParser | None = None,
         limits: Limits = LIMITS,
     ) -> None:
@@ -274,9 +274,9 @@ def described(request: Request) -> list[Any]:
     return [getattr(request, name) for name in Request.__slots__]
 
 
-def watch(pieces: list[bytes], handler: Handler = echo, eof: bool = True) -> list[Any]:
+def watch(pieces: list[bytes], handler: Handler = echo, eof: bool = True, limits: Limits = LIMITS) -> list[Any]:
     """All that happens while ``pieces`` arrive, in a form that does not depend on how they were cut."""
-    wire = Wire(handler).feed_all(pieces)
+    wire = Wire(handler, limits=limits).feed_all(pieces)
     if eof and not wire.closed:
         wire.eof()
     calls = [(described(call.request), call.body, call.complete, call.gone) for call in wire.calls]
