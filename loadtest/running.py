@@ -88,7 +88,7 @@ def running(server: Server, workload: Workload, cpu: int, *, crowded: bool = Fal
                 preexec_fn=processes.pinned(cpu),
             )
         try:
-            _await_answer(process, setup.port, workload)
+            await_answer(process, setup.port, workload)
             yield Running(process, setup.port, log)
         except MeasurementError as error:
             printed = errors.read_text(errors="replace") + ("" if workload.logged else log.read_text(errors="replace"))
@@ -103,7 +103,7 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _await_answer(process: subprocess.Popen[bytes], port: int, workload: Workload) -> None:
+def await_answer(process: subprocess.Popen[bytes], port: int, workload: Workload) -> None:
     """Wait until the server answers, and check its answers."""
     deadline = time.monotonic() + _START_SECONDS
     while True:

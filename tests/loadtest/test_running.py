@@ -23,10 +23,15 @@ def litmus() -> Server:
     return servers.find(["litmus"])[0]
 
 
-@pytest.mark.parametrize("name", WORKLOADS)
-def test_litmus_answers_each_workload_rightly(name: str, cpu: int) -> None:
-    with running.running(litmus(), WORKLOADS[name], cpu):
-        pass
+@pytest.mark.parametrize(
+    ("application", "logged"), sorted({(each.application, each.logged) for each in WORKLOADS.values()})
+)
+def test_litmus_answers_each_workload_rightly(application: str, logged: bool, cpu: int) -> None:
+    """Those that are served alike, by one server."""
+    alike = [each for each in WORKLOADS.values() if (each.application, each.logged) == (application, logged)]
+    with running.running(litmus(), alike[0], cpu) as started:
+        for workload in alike[1:]:
+            running.await_answer(started.process, started.port, workload)
 
 
 @pytest.mark.skipif(not installed.peers_are_there(), reason="the peers are not installed: python -m loadtest.compare")

@@ -1,5 +1,6 @@
 """Children of the test process: forked, watched, and never left behind."""
 
+import gc
 import os
 import select
 import signal
@@ -12,10 +13,17 @@ DEADLINE = 20.0
 
 
 def fork() -> int:
-    """``os.fork``; that the tests have threads elsewhere (as pytest plugins may) is no concern of the child."""
+    """``os.fork``; that the tests have threads elsewhere (as pytest plugins may) is no concern of the child.
+
+    What pytest has gathered by now is none of its garbage collector's: to look at it all would take half a second, and
+    a copy of its memory.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        return os.fork()
+        pid = os.fork()
+    if not pid:
+        gc.freeze()
+    return pid
 
 
 def start(work: Callable[[], None]) -> int:
