@@ -21,14 +21,14 @@ from litmus.server.exchange import ClientDisconnected
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n"
 CHUNKED = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
-LINE = re.compile(r'(\S+) - - \[[^]]*\] "([^"]*)" (\d{3}|-) (\d+) "[^"]*" "[^"]*" \d+\.\d{6}')
+ENTRY = re.compile(r'(\S+) - - \[[^]]*\] "([^"]*)" (\d{3}|-) (\d+) "[^"]*" "[^"]*" \d+\.\d{6}')
 
 
 def logged(server: Server) -> list[tuple[str, ...]]:
     """Who asked for what, the status and the size, of each line in the access log."""
     found = []
     for line in server.log():
-        match = LINE.fullmatch(line)
+        match = ENTRY.fullmatch(line)
         assert match, line
         found.append(match.groups())
     return found
@@ -98,6 +98,23 @@ def test_what_is_refused_is_answered_logged_and_counted(name: str, before: int) 
         assert client.ends()
         assert logged(server)[before:] == [("127.0.0.1", line, str(status), str(len(response.body)))]
         assert answered(server) == +Counter({2: before, 4: 1})
+
+
+LINE = b"GET /%b HTTP/1.1\r\n"
+DEFAULTS = {
+    "request line": (8192, lambda size: LINE % (b"x" * (size - len(LINE % b""))) + b"Host: a\r\n\r\n", 414),
+    "header section": (32768, lambda size: LINE % b"" + b"Host: a\r\nX: %b\r\n\r\n" % (b"x" * (size - 16)), 431),
+    "fields": (100, lambda number: LINE % b"" + b"Host: a\r\n" + b"X: y\r\n" * (number - 1) + b"\r\n", 431),
+}
+
+
+@pytest.mark.parametrize("name", DEFAULTS)
+def test_a_head_at_the_default_limits_and_one_beyond(name: str) -> None:
+    limit, head, status = DEFAULTS[name]
+    with serve(hello) as server:
+        for size, expected in ((limit, 200), (limit + 1, status)):
+            with server.connect() as client:
+                assert client.send(head(size)).response().status == expected
 
 
 @pytest.mark.parametrize("options", [{}, {"limits__body": "10 B"}])

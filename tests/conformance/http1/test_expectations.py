@@ -9,6 +9,7 @@ from support.server import serve
 from support.wire import Call, Wire, echo, ok
 
 from litmus.asgi import Receive, Scope, Send
+from litmus.protocols.limits import Limits
 
 EXPECT = "Expect: 100-continue"
 FIVE = "Content-Length: 5"
@@ -91,6 +92,15 @@ def test_who_is_refused_is_not_told_to_go_on(name: str) -> None:
 
 async def ok_app(scope: Scope, receive: Receive, send: Send) -> None:
     await respond(send, b"ok")
+
+
+def test_whose_body_is_too_long_is_not_told_to_go_on() -> None:
+    head = post(EXPECT, FIVE)
+    assert Wire(echo, limits=Limits(128, 128, body=4)).feed(head).out.startswith(b"HTTP/1.1 413 ")
+    with serve(ok_app, limits__body="4 B") as server, server.connect() as client:
+        response = client.send(head).response()
+        assert (response.status, response.header(b"connection")) == (413, b"close")
+        assert client.rest() == b""
 
 
 def test_whose_body_is_not_wanted_gets_the_final_answer_and_the_end() -> None:

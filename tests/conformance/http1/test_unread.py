@@ -8,7 +8,7 @@ from conformance.http1.runners import statuses
 from conformance.http1.table import PROBE, get, message, post
 from support.apps import respond
 from support.server import serve
-from support.wire import Wire, bytewise, ignore, ok
+from support.wire import Wire, bytewise, ignore, ok, splits
 
 from litmus.asgi import Receive, Scope, Send
 from litmus.protocols.http1 import DISCARD_LIMIT
@@ -85,3 +85,23 @@ def test_over_a_socket(name: str, late: bool) -> None:
             server.call(gate.set)
         assert statuses(client.rest(), ()) == (200,) * (1 + row.persists), row.rfc
         assert [server.notes.get_nowait() for _ in range(server.notes.qsize())] == ["/probe"][: row.persists], row.rfc
+
+
+CHUNK = b"1000\r\n%b\r\n" % (b"x" * 0x1000)
+
+
+@pytest.mark.parametrize(
+    ("chunks", "persists"), [(DISCARD_LIMIT // len(CHUNK), True), (DISCARD_LIMIT // len(CHUNK) + 20, False)]
+)
+def test_chunks_are_dropped_up_to_a_cap(chunks: int, persists: bool) -> None:
+    """Nobody knows before how many will come. What is over the cap is noticed with the next read."""
+    data = post(CHUNKED, body=CHUNK * chunks + b"0\r\n\r\n") + PROBE
+    wire = Wire(ok).feed_all(splits(data, range(0, len(data), len(CHUNK))))
+    assert statuses(wire.out, ()) == (200,) * (1 + persists), PERSISTENCE
+    with serve(answer_at_once) as server, server.connect() as client:
+        client.send(data)
+        assert statuses(client.rest(), ()) == (200,) * (1 + persists), PERSISTENCE
+
+
+async def answer_at_once(scope: Scope, receive: Receive, send: Send) -> None:
+    await respond(send, b"ok")
