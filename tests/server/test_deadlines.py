@@ -442,10 +442,10 @@ async def large(scope: Scope, receive: Receive, send: Send) -> None:
     await respond(send, b"x" * SIZE)
 
 
-def stall(server: Server) -> None:
+def stall(server: Server, seconds: float = STALL_SECONDS) -> None:
     """Let enough time pass for a peer that takes nothing, whatever the kernel still moved while the clock ran ahead."""
     for _ in range(5):
-        server.tick(STALL_SECONDS)
+        server.tick(seconds)
 
 
 def test_who_reads_slowly_what_was_sent_gets_more_time_and_who_does_not_read_is_given_up() -> None:
@@ -496,7 +496,7 @@ def test_who_stops_reading_is_given_up_in_time_however_long_connections_are_kept
         assert wait_until_steady(lambda: server.call(connection.unsent)) > 1 << 16
         server.tick(10)
         assert server.call(len, server.engine.connections) == 1
-        server.tick(2 * LINGER_SECONDS)
+        stall(server, 10)  # which is less than timeouts.keep_alive
         server.idle()
         with pytest.raises(ConnectionError):
             client.rest()
@@ -517,7 +517,7 @@ def test_an_application_hears_that_its_client_was_given_up() -> None:
         client.head()
         (connection,) = server.engine.connections
         wait_until_steady(lambda: server.call(connection.unsent))
-        server.tick(3)
+        stall(server, 3)
         assert server.note() == "disconnected"
         server.idle()
 

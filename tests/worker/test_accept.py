@@ -20,6 +20,7 @@ from support.waiting import wait_until
 
 from litmus.asgi import Application, Receive, Scope, Send
 from litmus.memory import scoreboard
+from litmus.server.deadlines import ticks
 from litmus.server.engine import LINGER_SECONDS
 from litmus.settings import ListenSettings
 from litmus.worker.accept import Acceptor
@@ -639,3 +640,23 @@ def test_without_descriptors_the_queue_waits(caplog: pytest.LogCaptureFixture) -
 
         wait_until(all_in, "the next try")
         assert made.engine.board.full == 0
+
+
+def test_without_descriptors_nobody_can_be_refused_either(caplog: pytest.LogCaptureFixture) -> None:
+    """That is tried again after a while as well."""
+    with door(1, timeouts__queue="1s") as made:
+        made.open()
+        made.knock(2)
+        made.turn()
+
+        async def scenario() -> None:
+            with without_descriptors():
+                for _ in range(ticks(1) + 5):
+                    made.engine.tick()
+                    await next_turn()
+
+        made.loop.run_until_complete(scenario())
+        assert caplog.text.count("cannot accept a connection to refuse it") == 1
+        assert made.engine.board.requests_total == 0
+        made.tick(1)
+        assert refusal(made.answer(made.clients[-1]), b"busy")

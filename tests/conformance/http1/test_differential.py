@@ -336,11 +336,14 @@ REQUESTS = st.builds(
     st.lists(FIELDS, max_size=3),
     st.sampled_from(BODIES),
 )
-CUTS = st.tuples(st.integers(0, 200), st.integers(0, 4), st.sampled_from(PIECES))
+MUTATIONS = st.one_of(
+    st.sampled_from(PIECES), st.binary(min_size=1, max_size=2), st.sampled_from(NAMES + VALUES + TARGETS + VERSIONS)
+)
+CUTS = st.tuples(st.integers(0, 300), st.integers(0, 8), MUTATIONS)
 
 
 @settings(max_examples=1000, deadline=None, derandomize="CI" in os.environ)
-@given(st.lists(REQUESTS, min_size=1, max_size=2), st.lists(CUTS, max_size=3))
+@given(st.lists(REQUESTS, min_size=1, max_size=3), st.lists(CUTS, max_size=5))
 def test_whatever_is_sent_the_two_agree_or_it_is_known_why_not(
     requests: list[bytes], cuts: list[tuple[int, int, bytes]]
 ) -> None:
