@@ -436,7 +436,7 @@ def _check_hosts(hosts: Sequence[HostSettings], given: Sequence[Table], source: 
     seen: dict[str, str] = {}
     for index, (host, table) in enumerate(zip(hosts, given, strict=True)):
         key = f"host.{index}.name"
-        origin = table["name"].origin if "name" in table else source
+        origin = next((given.origin for given in (table.get("name"), *table.values()) if given is not None), source)
         if not host.name:
             if all_read or "name" in table:
                 problems.append(describe(origin, key, spell(host.name), "must name the host"))

@@ -519,6 +519,12 @@ def test_a_host_has_a_name(lines: str, config: Path) -> None:
     assert problems(config) == [f'{config}: host.0.name = "": must name the host']
 
 
+def test_a_host_without_a_name_is_told_with_what_made_it(here: Path) -> None:
+    assert problems(None, {"LITMUS_HOST__0__BODY": "1 KiB"}) == [
+        'environment LITMUS_HOST__0__BODY: host.0.name = "": must name the host'
+    ]
+
+
 def test_the_same_host_twice(config: Path) -> None:
     config.write_text('[[host]]\nname = "a"\n[[host]]\nname = "b"\n[[host]]\nname = "A."\n')
     assert problems(config) == [f'{config}: host.2.name = "a": is the same host as host.0.name; remove one']
