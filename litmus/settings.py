@@ -216,7 +216,7 @@ class LimitsSettings:
         Whole(1, 10_000),
         32,
         "How many requests that came one behind the other on one connection are answered before other connections get "
-        "their turn. The others wait, unread, for their own.",
+        "their turn. The rest waits, unread, for the next one.",
     )
 
 

@@ -143,12 +143,17 @@ class Crew:
             return
         self.fleet.reactor.call_later(self._timings.look, self._look)
         serving = [slot.worker for slot in self.slots if slot.worker is not None and slot.served]
-        before, self._full = (
-            self._full,
-            {each for each in serving if self.fleet.segment.seat(each.seat).scoreboard.full},
-        )
+        before, self._full = self._full, set(filter(self._is_full, serving))
         if self._stalls.look(serving) or self._full != before:
             self._arrange()
+
+    def _is_full(self, worker: Worker) -> bool:
+        """Whether it has no room for more connections, by its own account."""
+        return bool(self.fleet.segment.seat(worker.seat).scoreboard.full)
+
+    def _accepts(self, slot: Slot) -> bool:
+        """Whether a slot has a worker that was neither stuck nor full when it was last looked at."""
+        return slot.served and slot.worker not in self._stalls and slot.worker not in self._full
 
     # Changes of generation
 
@@ -280,11 +285,7 @@ class Crew:
         if self._stopping:
             return
         taking_part = [slot for slot in self.slots if slot.phase is Phase.OPEN]
-        served = [
-            slot
-            for slot in taking_part
-            if slot.served and slot.worker not in self._stalls and slot.worker not in self._full
-        ]
+        served = [slot for slot in taking_part if self._accepts(slot)]
         choice = served or taking_part
         if 0 < len(choice) < len(self.slots):
             self.listeners.steer([slot.index for slot in choice])
