@@ -1,15 +1,17 @@
 from litmus.memory.lease cimport Lease
 
 
-cdef class LengthDecoder:
+cdef class Decoder:
     cdef readonly bint complete
-    cdef readonly long long remaining
 
     cpdef bytes decode(self, Lease lease)
 
 
-cdef class ChunkedDecoder:
-    cdef readonly bint complete
+cdef class LengthDecoder(Decoder):
+    cdef readonly long long remaining
+
+
+cdef class ChunkedDecoder(Decoder):
     cdef int _state
     cdef long long _remaining
     cdef long long _limit
@@ -17,6 +19,5 @@ cdef class ChunkedDecoder:
     cdef long long _excess
     cdef Py_ssize_t _trailers
 
-    cpdef bytes decode(self, Lease lease)
     cdef _line(self, bytes line)
     cdef _extend(self, bytes extension)

@@ -7,7 +7,7 @@ lease. Where a body ends is known to the byte, so the next request on the connec
 from __future__ import annotations
 
 import re
-from typing import Final, Protocol
+from typing import Final
 
 from litmus.memory.lease import Lease
 from litmus.protocols.errors import ProtocolError
@@ -22,23 +22,27 @@ EXTENSION_LIMIT: Final = 8192
 """Bytes by which chunk extensions may outweigh the chunks that they come with (RFC 9112, section 7.1.1)."""
 
 
-class Decoder(Protocol):
+class Decoder:
     """A body decoder. ``complete`` turns True with the last byte of the body."""
 
-    complete: bool
+    __slots__ = ("complete",)
+
+    def __init__(self) -> None:
+        self.complete = False
 
     def decode(self, lease: Lease) -> bytes:
         """Consume what there is of the body and return its content, empty if that needs more bytes."""
+        raise NotImplementedError
 
 
-class LengthDecoder:
+class LengthDecoder(Decoder):
     """A body of a known number of bytes."""
 
-    __slots__ = ("complete", "remaining")
+    __slots__ = ("remaining",)
 
     def __init__(self, length: int) -> None:
+        super().__init__()
         self.remaining = length
-        self.complete = False
 
     def decode(self, lease: Lease) -> bytes:
         data = lease.take(self.remaining)
@@ -47,7 +51,7 @@ class LengthDecoder:
         return data
 
 
-class ChunkedDecoder:
+class ChunkedDecoder(Decoder):
     """A body in chunks. Extensions are ignored, trailers are dropped (RFC 9110, section 6.5.1 allows it).
 
     Both have to be well-formed all the same: what is no trailer may be the beginning of a request.
@@ -56,10 +60,10 @@ class ChunkedDecoder:
         limit: bytes of content that are taken; 0: any number.
     """
 
-    __slots__ = ("_content", "_excess", "_limit", "_remaining", "_state", "_trailers", "complete")
+    __slots__ = ("_content", "_excess", "_limit", "_remaining", "_state", "_trailers")
 
     def __init__(self, limit: int = 0) -> None:
-        self.complete = False
+        super().__init__()
         self._limit = limit
         self._content = 0
         self._state = _SIZE

@@ -1,11 +1,16 @@
+cimport cython
+
 from litmus.memory.lease cimport Lease
+from litmus.protocols.body cimport Decoder
 from litmus.protocols.limits cimport Limits
+from litmus.protocols.machine cimport Host, Sink, Stream
 from litmus.protocols.request cimport HeadParser, Request
 from litmus.protocols.response cimport Head, bodiless, chunk
 
 
 cdef Py_ssize_t _GLANCE, _LINE_SHOWN
 cdef int _CR
+cdef long long _UNKNOWN, _NO_BODY, _CHUNKED_BODY
 cdef tuple _NEXT
 cdef tuple _DEADLINE
 cdef int _IDLE, _HEAD, _BODY, _RESPONSE, _DISCARD, _LINGER, _CLOSED
@@ -14,12 +19,12 @@ cdef int _BREACH, _CUT
 cdef int _NOT_STARTED, _LENGTH, _CHUNKED, _UNTIL_CLOSE, _NO_CONTENT, _COMPLETE
 
 
-cdef class Http1:
+cdef class Http1(Stream):
     cdef int _burst
-    cdef object _host
+    cdef Host _host
     cdef Limits _limits
     cdef HeadParser _parser
-    cdef object _decoder
+    cdef Decoder _decoder
     cdef Py_ssize_t _discarded
     cdef bint _draining
     cdef int _framing
@@ -32,21 +37,30 @@ cdef class Http1:
     cdef long long _requests
     cdef Py_ssize_t _scanned
     cdef str _version
-    cdef readonly bint blocked
-    cdef readonly bint body_complete
     cdef readonly bint hungry
     cdef public Lease lease
-    cdef public object sink
     cdef readonly int state
 
     cpdef received(self, Lease lease)
-    cpdef bytes read_body(self)
-    cpdef Py_ssize_t respond(self, int status, headers, bytes body, bint end) except -1
-    cpdef Py_ssize_t send_body(self, bytes data, bint end) except -1
+    @cython.locals(head=Head, framing=cython.int, size=cython.Py_ssize_t, content=bytes)
+    cpdef long long respond(self, int status, headers, bytes body, bint end) except -1
+    @cython.locals(framing=cython.int, size=cython.Py_ssize_t)
+    cpdef long long send_body(self, bytes data, bint end) except -1
+    @cython.locals(state=cython.int)
     cdef bint _step(self, Lease lease) except -1
     cdef bint _starved(self) except -1
     cdef bint _unread(self) except -1
+    @cython.locals(state=cython.int)
     cdef _move(self, int event)
+    @cython.locals(
+        start=cython.Py_ssize_t,
+        length=cython.Py_ssize_t,
+        body=cython.longlong,
+        limit=cython.longlong,
+        unread=bytes,
+        head=bytes,
+        request=Request,
+    )
     cdef bint _read_head(self, Lease lease) except -1
     cdef _measure(self, bytes head, Py_ssize_t size)
     cdef bint _discard(self, Lease lease) except -1
@@ -56,3 +70,8 @@ cdef class Http1:
     cdef bytes _line(self)
     cdef _cut(self)
     cdef _detach(self)
+
+
+cdef bytes _END_OF_HEAD
+@cython.locals(found=cython.Py_ssize_t, before=bytes, end=bytes)
+cdef Py_ssize_t _head_length(bytes unread, Py_ssize_t scanned) except -1

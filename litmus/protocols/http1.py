@@ -17,7 +17,7 @@ from litmus.memory.lease import Lease
 from litmus.protocols.body import ChunkedDecoder, Decoder, LengthDecoder
 from litmus.protocols.errors import ProtocolError, ResponseError
 from litmus.protocols.limits import Limits
-from litmus.protocols.machine import Deadline, Headers, Host, Machine, Sink
+from litmus.protocols.machine import Deadline, Headers, Host, Machine, Stream
 from litmus.protocols.request import CHUNKED, NO_BODY, HeadParser, check_beginning
 from litmus.protocols.response import CONTINUE, LAST_CHUNK, UNKNOWN, Head, bodiless, chunk, error_response
 
@@ -96,6 +96,8 @@ _IDLE, _HEAD, _BODY, _RESPONSE, _DISCARD, _LINGER, _CLOSED = map(int, State)
 ) = map(int, Event)
 _ILLEGAL: Final = -1
 _CR: Final = 13
+_UNKNOWN: Final = UNKNOWN
+_NO_BODY, _CHUNKED_BODY = NO_BODY, CHUNKED
 _NEXT: Final = tuple(tuple(int(TRANSITIONS.get((state, event), _ILLEGAL)) for event in Event) for state in State)
 
 DEADLINES: Final = {
@@ -116,7 +118,7 @@ JOIN_LIMIT: Final = 16 << 10
 _NOT_STARTED, _LENGTH, _CHUNKED, _UNTIL_CLOSE, _NO_CONTENT, _COMPLETE = range(6)
 
 
-class Http1:
+class Http1(Stream):
     """One HTTP/1 connection: the machine, and the stream of the request that is in progress.
 
     Args:
@@ -143,15 +145,13 @@ class Http1:
         "_requests",
         "_scanned",
         "_version",
-        "blocked",
-        "body_complete",
         "hungry",
         "lease",
-        "sink",
         "state",
     )
 
     def __init__(self, host: Host, parser: HeadParser, limits: Limits) -> None:
+        super().__init__()
         self._host = host
         self._parser = parser
         self._limits = limits
@@ -164,12 +164,9 @@ class Http1:
         self._persistent = True
         self._draining = False
         self._half_closed = False
-        self.sink: Sink | None = None
         self._decoder: Decoder | None = None
         self._discarded = 0
         self._progress = 0
-        self.body_complete = True
-        self.blocked = False
         self._must_continue = False
         self._method = b""
         self._version = "1.1"
@@ -296,7 +293,7 @@ class Http1:
         framing = _LENGTH
         if bodiless(status, self._method):
             framing = _NO_CONTENT
-        elif head.length == UNKNOWN:
+        elif head.length == _UNKNOWN:
             if end:
                 head.length = len(body)
                 head.add(b"content-length: %d\r\n" % len(body))
@@ -322,9 +319,9 @@ class Http1:
             content = b""
             size = 0
         if len(content) < JOIN_LIMIT:
-            self._host.write(head.encode(self._host.date, content))
+            self._host.write(head.encode(self._host.date(), content))
         else:
-            self._host.write(head.encode(self._host.date, b""))
+            self._host.write(head.encode(self._host.date(), b""))
             self._host.write(content)
         if self.state == _CLOSED:
             return 0  # writing found the connection gone
@@ -416,12 +413,12 @@ class Http1:
             self.hungry = lease.start == lease.end or unread == b"\r"
             if lease.start > start or self.hungry:
                 return not self.hungry
-        length = unread.find(b"\r\n\r\n", max(0, self._scanned - 3)) + 4
-        if length < 4 and start + len(unread) < lease.end:
+        length = _head_length(unread, self._scanned)
+        if not length and start + len(unread) < lease.end:
             self._scanned = max(self._scanned, len(unread))
             unread = lease.view[start : lease.end].tobytes()
-            length = unread.find(b"\r\n\r\n", self._scanned - 3) + 4
-        if length < 4:
+            length = _head_length(unread, self._scanned)
+        if not length:
             if len(unread) >= self._limits.unquestioned:
                 self._measure(unread, len(unread) + 1)
             check_beginning(unread)
@@ -440,7 +437,7 @@ class Http1:
             raise
         body = request.body
         limit = 0
-        if body != NO_BODY:
+        if body != _NO_BODY:
             limit = self._limits.body_with(request.headers) if self._limits.hosts else self._limits.body
             if body > limit > 0:
                 raise ProtocolError(413, f"the body is longer than {limit} bytes")
@@ -452,11 +449,11 @@ class Http1:
         self._persistent = request.keep_alive and not self._draining and self._requests != self._limits.requests
         self._framing = _NOT_STARTED
         self._must_continue = request.expects_continue
-        if body == NO_BODY:
+        if body == _NO_BODY:
             self.body_complete = True
             self._move(_REQUEST)
         else:
-            self._decoder = ChunkedDecoder(limit) if body == CHUNKED else LengthDecoder(body)
+            self._decoder = ChunkedDecoder(limit) if body == _CHUNKED_BODY else LengthDecoder(body)
             self.body_complete = False
             self._discarded = 0
             self._progress = 0
@@ -538,7 +535,7 @@ class Http1:
                 self._cut()
                 return
         else:
-            response = error_response(error.status, error.reason, self._host.date)
+            response = error_response(error.status, error.reason, self._host.date())
             size = len(response) - response.index(b"\r\n\r\n") - 4
             line = self._line() if self.state <= _HEAD else None
             if (self._method if line is None else line.partition(b" ")[0]) == b"HEAD":
@@ -572,3 +569,15 @@ class Http1:
         sink, self.sink = self.sink, None
         if sink is not None:
             sink.disconnected()
+
+
+def _head_length(unread: bytes, scanned: int) -> int:
+    """Bytes in the head that ``unread`` begins with, 0 without its end, which is not in the first ``scanned`` bytes."""
+    if scanned > 3:
+        found = unread.find(_END_OF_HEAD, scanned - 3)
+        return found + 4 if found >= 0 else 0
+    before, end, _ = unread.partition(_END_OF_HEAD)  # in less time than find takes for its arguments
+    return len(before) + 4 if end else 0
+
+
+_END_OF_HEAD: Final = b"\r\n\r\n"

@@ -11,7 +11,9 @@ Four parties meet here::
     Stream   what an exchange asks of a machine: one request's two directions
     Sink     what a machine tells an exchange               (server/exchange.py)
 
-Everything is a plain synchronous call, so a test needs nothing but a fake host.
+Everything is a plain synchronous call, so a test needs nothing but a fake host. Host, Stream and Sink are base classes,
+because who calls a compiled class by its base finds the method without looking for its name; their methods are all to
+be overridden. What calls a machine does so once in a read, so machines need only look like one.
 """
 
 from __future__ import annotations
@@ -26,29 +28,36 @@ from litmus.protocols.request import Request
 Headers = Iterable[tuple[bytes, bytes]]
 
 
-class Sink(Protocol):
+class Sink:
     """Receives what happens on one stream after its request was handed over."""
+
+    __slots__ = ()
 
     def body_arrived(self) -> None:
         """More of the request body, or its end, can be had with ``Stream.read_body``."""
+        raise NotImplementedError
 
     def unblocked(self) -> None:
         """``Stream.blocked`` is over."""
+        raise NotImplementedError
 
     def peer_finished(self) -> None:
         """The peer will send nothing more, but may still read: the response is worth completing."""
+        raise NotImplementedError
 
     def refused(self, status: int, size: int) -> None:
         """The peer broke the protocol or was too slow, and is answered with ``status`` and a body of ``size`` bytes.
 
         ``disconnected`` follows.
         """
+        raise NotImplementedError
 
     def disconnected(self) -> None:
         """The peer is gone, or the stream was cut: nothing that is sent will arrive."""
+        raise NotImplementedError
 
 
-class Stream(Protocol):
+class Stream:
     """One request's two directions, as a machine offers them to an exchange.
 
     Attributes:
@@ -57,12 +66,16 @@ class Stream(Protocol):
         sink: who is told what happens on this stream; whoever takes the request puts itself here.
     """
 
-    body_complete: bool
-    blocked: bool
-    sink: Sink | None
+    __slots__ = ("blocked", "body_complete", "sink")
+
+    def __init__(self) -> None:
+        self.blocked = False
+        self.body_complete = True
+        self.sink: Sink | None = None
 
     def read_body(self) -> bytes:
         """Consume and return what has arrived of the request body; empty when there is nothing now."""
+        raise NotImplementedError
 
     def respond(self, status: int, headers: Headers, body: bytes, end: bool) -> int:
         """Send the response's head and the first part of its body, which is all of it if ``end``.
@@ -70,47 +83,60 @@ class Stream(Protocol):
         Returns how many bytes of ``body`` go out: none in a response that has no content. Raises ResponseError, before
         anything is sent, when head and body cannot go out like this.
         """
+        raise NotImplementedError
 
     def send_body(self, data: bytes, end: bool) -> int:
         """Send another part of the body. Returns how many bytes of it go out.
 
         Raises ResponseError when the body exceeds or falls short of Content-Length.
         """
+        raise NotImplementedError
 
     def abort(self) -> None:
         """Cut the response so that the client cannot take it for complete."""
+        raise NotImplementedError
 
 
-class Host(Protocol):
+class Host:
     """What a machine asks of the connection that it runs on."""
 
-    @property
+    __slots__ = ()
+
     def date(self) -> bytes:
         """The Date header line, CRLF included."""
+        raise NotImplementedError
 
     def request(self, request: Request, stream: Stream) -> None:
         """A request has arrived: start its exchange. It may respond before this returns."""
+        raise NotImplementedError
 
     def write(self, data: bytes) -> None:
         """Send bytes to the peer. Bytes written while the machine runs leave together."""
+        raise NotImplementedError
 
     def end_output(self) -> None:
         """Nothing more will be written: let the peer see our end of the connection after what was written."""
+        raise NotImplementedError
 
     def reset(self) -> None:
         """Break the connection so that the peer notices: a plain close would look like the end of the body."""
+        raise NotImplementedError
 
     def consumed(self) -> None:
         """Bytes were taken from the lease outside of ``received``: there is room to read again."""
+        raise NotImplementedError
 
     def wake(self) -> None:
         """The state changed outside of ``received``: call it when convenient."""
+        raise NotImplementedError
 
     def again(self) -> None:
         """``received`` stops here so that others get their turn: call it again in the loop's next one."""
+        raise NotImplementedError
 
     def interim(self, status: int) -> None:
         """For the statistics: an interim response was sent, of which no exchange knows."""
+        raise NotImplementedError
 
     def refused(self, error: ProtocolError, line: bytes | None, size: int) -> None:
         """For the log and the statistics: the peer broke the protocol or was too slow.
@@ -118,6 +144,7 @@ class Host(Protocol):
         ``line`` is the beginning of the request's first line, as far as it has come, when the machine itself answers
         with a body of ``size`` bytes a request that no exchange knows; else None.
         """
+        raise NotImplementedError
 
 
 class Machine(Protocol):

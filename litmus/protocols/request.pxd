@@ -1,8 +1,11 @@
 cimport cython
 
-cdef int _SPACE, _HASH, _PERCENT, _UNDERSCORE
+from litmus.protocols.fields cimport Field, FieldParser
+
+cdef int _HASH, _PERCENT, _SLASH
+cdef int _PLAIN, _DROPPED, _HOST, _CONTENT_LENGTH, _CONNECTION, _EXPECT, _CLOSE, _KEEP_ALIVE
 cdef dict _VERSIONS
-cdef frozenset _ESCAPES
+cdef frozenset _USUAL, _ESCAPES
 
 
 cdef class Request:
@@ -14,33 +17,30 @@ cdef class Request:
     cdef public bint keep_alive
     cdef public bint expects_continue
 
+    @cython.locals(other=Request)
     cpdef Request asked_for(self, bytes method, bytes target)
 
 
 cdef class HeadParser:
-    cdef list _headers
-    cdef long long _body
-    cdef int _lengths
-    cdef int _codings
-    cdef int _hosts
-    cdef bytes _host
-    cdef bint _expects_continue
-    cdef bint _complete
-    cdef bint _keep_alive
-    cdef object _parser
+    cdef FieldParser _fields
     cdef dict _known
-    cdef str _underscores
-    cdef Py_ssize_t _lines
-    cdef object _on_dropped
+    cdef Py_ssize_t _most
 
-    @cython.locals(line=list, request_line=bytes, section=bytes, version=str, plain=bint, authority=bytes)
+    @cython.locals(line=list, request_line=bytes, section=bytes, version=str, authority=bytes, known=Request, news=cython.longlong)
     cpdef Request parse(self, bytes head)
-    cdef _feed(self, bytes head)
+    @cython.locals(
+        lines=list,
+        line=bytes,
+        headers=list,
+        field=Field,
+        kind=cython.int,
+        hosts=cython.int,
+        framings=cython.int,
+        connection=cython.int,
+        expects_continue=cython.bint,
+    )
+    cdef Request _read(self, bytes section, bytes method, bytes target, str version)
     cdef _remember(self, bytes section, Request request)
-    cdef _reset(self)
-    cpdef on_header(self, bytes name, bytes value)
-    cpdef on_message_complete(self)
-    cdef _notice(self, bytes name, bytes value)
 
 
 @cython.locals(target=bytes)

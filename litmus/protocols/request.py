@@ -8,9 +8,19 @@ from collections.abc import Callable
 from itertools import product
 from typing import Final
 
-import httptools
-
 from litmus.protocols.errors import ProtocolError
+from litmus.protocols.fields import (
+    AUTHORITY,
+    CLOSE,
+    CONNECTION,
+    CONTENT_LENGTH,
+    DROPPED,
+    EXPECT,
+    HOST,
+    KEEP_ALIVE,
+    PLAIN,
+    FieldParser,
+)
 
 NO_BODY: Final = 0
 CHUNKED: Final = -1
@@ -42,7 +52,11 @@ class Request:
 
     def asked_for(self, method: bytes, target: bytes) -> Request:
         """The request that has the same version and header section below another request line."""
-        other = Request(method, target, self.version, self.headers.copy())
+        other = Request.__new__(Request)
+        other.method = method
+        other.target = target
+        other.version = self.version
+        other.headers = self.headers.copy()
         other.body = self.body
         other.keep_alive = self.keep_alive
         other.expects_continue = self.expects_continue
@@ -55,145 +69,98 @@ class HeadParser:
     What a client says about itself and its wishes is the same in all its requests, so header sections that have been
     parsed are remembered: the same bytes below a request line of the plain sort mean the same again.
 
-    httptools never sees a body: bodies are framed by ``body.py``, which keeps pipelined requests apart to the byte.
-
     Args:
         underscores: what becomes of fields with an underscore in their names: "drop", "allow" or "refuse". Who makes
             variables of names, as CGI and WSGI do, cannot tell X_Forwarded_For from X-Forwarded-For, which a proxy in
             front has checked.
-        on_dropped: told the name of a field that is dropped, though not again when the header section is remembered.
+        on_dropped: told the name of a field that is dropped, though not again while its line is remembered.
         fields: how many a header section may have.
     """
+
+    __slots__ = ("_fields", "_known", "_most")
 
     def __init__(
         self,
         underscores: str = "drop",
         on_dropped: Callable[[bytes], object] | None = None,
-        fields: int = sys.maxsize - 1,
+        fields: int = sys.maxsize,
     ) -> None:
-        self._underscores = underscores
-        self._on_dropped = on_dropped
-        self._lines = fields + 1
-        self._keep_alive = False
+        self._fields = FieldParser(underscores, on_dropped)
+        self._most = fields
         self._known: dict[bytes, Request] = {}
-        self._host = b""  # the last one that was found valid
-        self._reset()
-        self._parser = httptools.HttpRequestParser(self)
 
     def parse(self, head: bytes) -> Request:
         """Parse a head, blank line included (RFC 9112, sections 2 to 6).
 
         Raises ProtocolError when it is malformed or its framing is in doubt.
         """
-        request_line, section = head.split(b"\r\n", 1)
+        request_line, _, section = head.partition(b"\r\n")
         line = request_line.split(b" ")
         version = _plain_version(line)
-        plain = version == "1.1"
-        authority = b""
-        if plain:
-            known = self._known.get(section)
-            if known is not None:
-                return known.asked_for(line[0], line[1])
-        elif not version:
-            version, authority = _check_line(line)
-            if line[2] not in _VERSIONS:  # httptools refuses it
-                head = b"%b %b HTTP/1.1\r\n%b" % (line[0], line[1], section)
-        if section.count(b"\n") > self._lines:
-            raise ProtocolError(431, f"the header section has more than {self._lines - 1} fields")
-        self._feed(head)
-        request = Request(line[0], line[1], version, self._headers)
-        request.body = self._body
-        request.keep_alive = self._keep_alive
         if version == "1.1":
-            if not self._hosts:
-                raise ProtocolError(400, "no Host header")  # RFC 9112, section 3.2
-            request.expects_continue = self._expects_continue and self._body != NO_BODY
-        elif self._codings:
-            raise ProtocolError(400, "Transfer-Encoding in an HTTP/1.0 request")  # RFC 9112, section 6.1
-        if plain:
-            if len(section) <= _REMEMBERED_SIZE:
-                self._remember(section, request)
-        elif authority:
+            known = self._known.get(section)
+            if known is None:
+                news = self._fields.news
+                request = self._read(section, line[0], line[1], version)
+                if self._fields.news == news:  # what has something new in each request is not worth it
+                    self._remember(section, request)
+                return request
+            return known.asked_for(line[0], line[1])
+        authority = b""
+        if not version:
+            version, authority = _check_line(line)
+        request = self._read(section, line[0], line[1], version)
+        if authority:
             _set_host(request.headers, authority)
         return request
 
-    def _feed(self, head: bytes) -> None:
-        """Let httptools parse a head."""
-        self._reset()
-        parser = self._parser
-        try:
-            parser.feed_data(head)
-        except httptools.HttpParserUpgrade:
-            self._complete = False
-        except httptools.HttpParserError as error:
-            self._parser = httptools.HttpRequestParser(self)
-            cause = error.__context__
-            if isinstance(cause, ProtocolError):
-                raise cause from None
-            raise ProtocolError(400, str(error)) from None
-        if not (self._complete and self._keep_alive):
-            # httptools now waits for a body, or for nothing more: it can't be used again.
-            if not self._complete:
-                self._keep_alive = parser.should_keep_alive()
-            self._parser = httptools.HttpRequestParser(self)
+    def _read(self, section: bytes, method: bytes, target: bytes, version: str) -> Request:
+        """Parse a header section."""
+        lines = section.split(b"\n")
+        del lines[-2:]  # the empty line, and what is behind it
+        if len(lines) > self._most:
+            raise ProtocolError(431, f"the header section has more than {self._most} fields")
+        request = Request(method, target, version, [])
+        headers = request.headers
+        hosts = framings = connection = 0
+        expects_continue = False
+        for line in lines:
+            field = self._fields.parse(line)
+            kind = field.kind
+            if kind == _DROPPED:
+                continue
+            headers.append(field.pair)
+            if kind == _PLAIN:
+                continue
+            if kind == _HOST:
+                hosts += 1
+                if hosts > 1:
+                    raise ProtocolError(400, "more than one Host header")  # RFC 9112, section 3.2
+            elif kind == _CONNECTION:
+                connection |= field.number
+            elif kind == _EXPECT:
+                expects_continue = expects_continue or field.number == 1
+            else:
+                framings += 1
+                if framings > 1:
+                    raise ProtocolError(400, "more than one Content-Length or Transfer-Encoding")
+                request.body = field.number if kind == _CONTENT_LENGTH else CHUNKED
+        if version == "1.1":
+            if not hosts:
+                raise ProtocolError(400, "no Host header")  # RFC 9112, section 3.2
+            request.keep_alive = not connection & _CLOSE
+            request.expects_continue = expects_continue and request.body != NO_BODY
+        else:
+            if request.body == CHUNKED:
+                raise ProtocolError(400, "Transfer-Encoding in an HTTP/1.0 request")  # RFC 9112, section 6.1
+            request.keep_alive = connection == _KEEP_ALIVE
+        return request
 
     def _remember(self, section: bytes, request: Request) -> None:
-        if len(self._known) >= _REMEMBERED:
-            self._known.clear()
-        self._known[section] = request.asked_for(b"", b"")  # the application may change the list of the other one
-
-    def _reset(self) -> None:
-        self._headers: list[tuple[bytes, bytes]] = []
-        self._body = NO_BODY
-        self._lengths = 0
-        self._codings = 0
-        self._hosts = 0
-        self._expects_continue = False
-        self._complete = False
-        self._keep_alive = False
-
-    # What httptools calls
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        name = name.lower()
-        if value and value[-1] <= _SPACE:
-            value = value.rstrip(b" \t")  # httptools leaves what RFC 9112, section 5.1 excludes
-        if _UNDERSCORE in name and self._underscores != "allow":
-            if self._underscores == "refuse":
-                raise ProtocolError(400, "a header name with an underscore")
-            if self._on_dropped is not None:
-                self._on_dropped(name)
-            return
-        self._headers.append((name, value))
-        if name in _NOTICED:
-            self._notice(name, value)
-
-    def on_message_complete(self) -> None:
-        self._complete = True
-        self._keep_alive = self._parser.should_keep_alive()  # later it would speak of the next message
-
-    def _notice(self, name: bytes, value: bytes) -> None:
-        if name == b"host":
-            self._hosts += 1
-            if self._hosts > 1:
-                raise ProtocolError(400, "more than one Host header")  # RFC 9112, section 3.2
-            if value != self._host:
-                if _HOST.fullmatch(value) is None:
-                    raise ProtocolError(400, "Host is not a host")
-                self._host = value
-        elif name == b"content-length":
-            self._lengths += 1
-            if not value.isdigit() or len(value) > 18:
-                raise ProtocolError(400, "Content-Length is not a number")
-            self._body = int(value)
-        elif name == b"transfer-encoding":
-            self._codings += 1
-            _check_codings(value)
-            self._body = CHUNKED
-        elif value.lower() == b"100-continue":
-            self._expects_continue = True
-        if self._lengths + self._codings > 1:
-            raise ProtocolError(400, "more than one Content-Length or Transfer-Encoding")
+        if len(section) <= _REMEMBERED_SIZE:
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            self._known[section] = request.asked_for(b"", b"")  # the application may change the list of the other one
 
 
 def _plain_version(line: list[bytes]) -> str:
@@ -201,7 +168,14 @@ def _plain_version(line: list[bytes]) -> str:
     if len(line) != 3 or line[0] not in _USUAL:
         return ""
     target = line[1]
-    if not (target[:1] == b"/" and target.isascii() and target.decode("ascii").isprintable()) or _HASH in target:
+    # What _PATH has, in less time.
+    if (
+        not target
+        or target[0] != _SLASH
+        or not target.isascii()
+        or not target.decode("ascii").isprintable()
+        or _HASH in target
+    ):
         return ""
     if _PERCENT in target and not _is_decodable(target):
         return ""
@@ -232,6 +206,8 @@ def _check_line(line: list[bytes]) -> tuple[str, bytes]:
         raise ProtocolError(400, "not a version of HTTP")
     if not version.startswith(b"HTTP/1."):
         raise ProtocolError(505, "only HTTP/1.0 and HTTP/1.1 are spoken here")
+    if method == b"PRI":
+        raise ProtocolError(400, "the preface of HTTP/2 with another version")  # RFC 9113, section 3.4
     # A later minor version is taken for the last that is known (RFC 9110, section 2.5).
     return _VERSIONS.get(version, "1.1"), _check_target(method, target)
 
@@ -267,15 +243,6 @@ def _check_target(method: bytes, target: bytes) -> bytes:
     return authority
 
 
-def _check_codings(value: bytes) -> None:
-    """RFC 9112, section 6.3: without chunked, once and last, nobody knows where the body ends."""
-    codings = [each.strip(b" \t").lower() for each in value.split(b",")]
-    if codings[-1] != b"chunked" or codings.count(b"chunked") > 1 or b"" in codings:
-        raise ProtocolError(400, "Transfer-Encoding does not end with chunked, once")
-    if len(codings) > 1:
-        raise ProtocolError(501, "a transfer coding other than chunked")  # RFC 9112, section 6.1
-
-
 def _set_host(headers: list[tuple[bytes, bytes]], authority: bytes) -> None:
     """Put the authority of an absolute target in the place of Host (RFC 9112, section 3.2.2)."""
     for index, (name, _) in enumerate(headers):
@@ -307,7 +274,7 @@ _METHODS: Final = _USUAL.union(
     b"TRACE COPY LOCK MKCOL MOVE PROPFIND PROPPATCH SEARCH UNLOCK BIND REBIND UNBIND ACL REPORT MKACTIVITY CHECKOUT "
     b"MERGE M-SEARCH NOTIFY SUBSCRIBE UNSUBSCRIBE PURGE MKCALENDAR LINK UNLINK SOURCE QUERY PRI".split()
 )
-"""The methods that httptools knows, PRI among them, with which HTTP/2 begins (RFC 9113, section 3.4)."""
+"""Those of the IANA registry that applications use, and PRI, with which HTTP/2 begins (RFC 9113, section 3.4)."""
 
 _LONGEST_METHOD: Final = max(map(len, _METHODS))
 
@@ -316,8 +283,11 @@ _REMEMBERED: Final = 128
 
 _REMEMBERED_SIZE: Final = 1024
 
-_SPACE, _HASH, _PERCENT, _UNDERSCORE = b" #%_"
-_NOTICED: Final = frozenset((b"host", b"content-length", b"transfer-encoding", b"expect"))
+# What another module has is an object: these are numbers, for the code above.
+_PLAIN, _DROPPED, _HOST, _CONTENT_LENGTH = PLAIN, DROPPED, HOST, CONTENT_LENGTH
+_CONNECTION, _EXPECT, _CLOSE, _KEEP_ALIVE = CONNECTION, EXPECT, CLOSE, KEEP_ALIVE
+
+_HASH, _PERCENT, _SLASH = b"#%/"
 _TOKEN: Final = frozenset(b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _VERSIONS: Final = {b"HTTP/1.1": "1.1", b"HTTP/1.0": "1.0"}
 _VERSION: Final = re.compile(rb"HTTP/[0-9]\.[0-9]")
@@ -325,11 +295,7 @@ _VERSION: Final = re.compile(rb"HTTP/[0-9]\.[0-9]")
 _DIGITS: Final = b"0123456789ABCDEFabcdef"
 _ESCAPES: Final = frozenset(bytes(pair) for pair in product(_DIGITS, _DIGITS)) - {b"00"}
 
-# RFC 3986, section 3.2.2. Browsers send more characters in a path than section 3.3 has, so all that are visible do,
-# but for # (RFC 9112, section 3.2).
-_NAME: Final = rb"(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})"
-_LITERAL: Final = rb"\[(?:[0-9A-Fa-f:.]+|[Vv][0-9A-Fa-f]+\.[A-Za-z0-9._~!$&'()*+,;=:-]+)\]"
-_AUTHORITY: Final = rb"(?:%b|%b+)(?::[0-9]*)?" % (_LITERAL, _NAME)
-_HOST: Final = re.compile(rb"(?:%b)?" % _AUTHORITY)
+# Browsers send more characters in a path than RFC 3986, section 3.3 has, so all that are visible do, but for # (RFC
+# 9112, section 3.2).
 _PATH: Final = re.compile(rb'/[!"$-~]*')
-_ABSOLUTE: Final = re.compile(rb"(?i:https?)://(%b)((?:[/?][!\"$-~]*)?)" % _AUTHORITY)
+_ABSOLUTE: Final = re.compile(rb"(?i:https?)://(%b)((?:[/?][!\"$-~]*)?)" % AUTHORITY)

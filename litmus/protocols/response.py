@@ -14,6 +14,8 @@ CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 UNKNOWN: Final = -1
 """Length of a body that the application did not announce."""
 
+_UNKNOWN: Final = UNKNOWN
+
 
 class Head:
     """A response head in the making: the application's header section and what it says about framing.
@@ -30,6 +32,10 @@ class Head:
         self.length = UNKNOWN
         self.close = False
         self._has_date = False
+        self._collect(headers)
+
+    def _collect(self, headers: Headers) -> None:
+        status = self.status
         parts = [_status_line(status)]
         for header in headers:
             try:
@@ -38,15 +44,22 @@ class Head:
                 field = None
             if field is None:
                 field = _field(header)
-            kind, line, value = field
-            if kind:
-                if kind == _DROPPED or (kind == _LENGTH and status == 204):  # RFC 9110, section 8.6
+            kind = field.kind
+            if kind == _PLAIN:
+                parts.append(field.line)
+            elif kind == _LENGTH:
+                if status == 204:  # RFC 9110, section 8.6
                     continue
-                repeated = kind == _LENGTH and self.length != UNKNOWN
-                self._notice(kind, value)
-                if kind == _CONNECTION or repeated:
-                    continue
-            parts.append(line)
+                if self.length == _UNKNOWN:
+                    self.length = field.length
+                    parts.append(field.line)
+                elif self.length != field.length:
+                    raise ResponseError("two different Content-Length headers")
+            elif kind == _DATE:
+                self._has_date = True
+                parts.append(field.line)
+            elif kind == _CLOSE:
+                self.close = True
         self._parts = parts
 
     def add(self, line: bytes) -> None:
@@ -61,19 +74,6 @@ class Head:
         parts.append(b"\r\n")
         parts.append(body)
         return b"".join(parts)
-
-    def _notice(self, kind: int, value: bytes) -> None:
-        if kind == _LENGTH:
-            if not value.isdigit():
-                raise ResponseError(f"Content-Length is not a number: {value!r}")
-            length = int(value)
-            if self.length not in (UNKNOWN, length):
-                raise ResponseError("two different Content-Length headers")
-            self.length = length
-        elif kind == _DATE:
-            self._has_date = True
-        elif b"close" in value.lower():
-            self.close = True
 
 
 def bodiless(status: int, method: bytes) -> bool:
@@ -95,7 +95,7 @@ def chunk(data: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
-_PLAIN, _LENGTH, _DATE, _CONNECTION, _DROPPED = range(5)
+_PLAIN, _LENGTH, _DATE, _CONNECTION, _CLOSE, _DROPPED = range(6)
 _SPECIAL: Final = {
     b"content-length": _LENGTH,
     b"date": _DATE,
@@ -105,23 +105,41 @@ _SPECIAL: Final = {
 }
 _TOKEN: Final = frozenset(b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
+
+class _Field:
+    """A header that was found well-formed: what it is to the server, its line on the wire, the length it announces."""
+
+    __slots__ = ("kind", "length", "line")
+
+    def __init__(self, kind: int, line: bytes, length: int) -> None:
+        self.kind = kind
+        self.line = line
+        self.length = length
+
+
 # What has been found out about names, and about whole fields: applications send the same ones again and again.
 _KINDS: Final[dict[bytes, int]] = {}
-_FIELDS: Final[dict[tuple[bytes, bytes], tuple[int, bytes, bytes]]] = {}
+_FIELDS: Final[dict[tuple[bytes, bytes], _Field]] = {}
 _REMEMBERED: Final = 1024
 _REMEMBERED_LINE: Final = 256
 
 
-def _field(header: tuple[bytes, bytes]) -> tuple[int, bytes, bytes]:
-    """What a header is to the server, its line on the wire, and its value. Raises ResponseError when it breaks out."""
+def _field(header: tuple[bytes, bytes]) -> _Field:
+    """Look at a header. Raises ResponseError when it breaks out of its line, or is none."""
     name, value = header
-    kind = _KINDS.get(name)
-    if kind is None:
-        kind = _classify(name)
+    known = _KINDS.get(name)
+    kind = _classify(name) if known is None else known
     line = b"".join((name, b": ", value, b"\r\n"))
     if line.count(b"\n") != 1 or line.count(b"\r") != 1 or line.find(b"\0") >= 0:
         raise ResponseError(f"a response header contains CR, LF or NUL: {name!r}")
-    field = (kind, line, value)
+    length = UNKNOWN
+    if kind == _LENGTH:
+        if not value.isdigit():
+            raise ResponseError(f"Content-Length is not a number: {value!r}")
+        length = int(value)
+    elif kind == _CONNECTION:
+        kind = _CLOSE if b"close" in value.lower() else _DROPPED
+    field = _Field(kind, line, length)
     if len(line) <= _REMEMBERED_LINE and type(header) is tuple and type(value) is bytes:
         if len(_FIELDS) >= _REMEMBERED:
             _FIELDS.clear()

@@ -1,6 +1,8 @@
 cimport cython
 
 from litmus.memory.lease cimport Lease
+from litmus.protocols.machine cimport Host, Stream
+from litmus.protocols.request cimport Request
 from litmus.server.engine cimport Engine
 from litmus.server.exchange cimport Exchange
 from litmus.server.scope cimport Client
@@ -9,7 +11,7 @@ from litmus.server.scope cimport Client
 cdef int _KEEP_ALIVE
 
 
-cdef class Connection:
+cdef class Connection(Host):
     cdef Client _client
     cdef int _deadline
     cdef bint _end_output
@@ -35,11 +37,7 @@ cdef class Connection:
 
     cpdef get_buffer(self, sizehint)
     cpdef buffer_updated(self, Py_ssize_t nbytes)
-    cpdef request(self, request, stream)
-    cpdef write(self, bytes data)
     cpdef flush(self)
-    cpdef consumed(self)
-    cpdef wake(self)
     cdef _proceed(self)
     cdef _run(self, Lease lease)
     cdef bint _hand_over(self, successor) except -1

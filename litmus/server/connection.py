@@ -24,7 +24,7 @@ from litmus.memory.lease import Lease
 from litmus.protocols.errors import ProtocolError
 from litmus.protocols.http1 import Http1
 from litmus.protocols.limits import Limits
-from litmus.protocols.machine import Deadline, Machine, Stream
+from litmus.protocols.machine import Deadline, Host, Machine, Stream
 from litmus.protocols.request import Request
 from litmus.server.engine import Engine
 from litmus.server.exchange import Exchange
@@ -43,7 +43,7 @@ _MANY: Final = 4 << 10
 """A read that leaves this much is a body or a pipeline of which more will follow: it gets a large buffer at once."""
 
 
-class Connection:
+class Connection(Host):
     """One client connection: an ``asyncio.BufferedProtocol`` for the transport, the host of its machine.
 
     Args:
@@ -280,7 +280,6 @@ class Connection:
 
     # What the machine asks for (see machine.Host)
 
-    @property
     def date(self) -> bytes:
         """See ``Host.date``."""
         return self._engine.date

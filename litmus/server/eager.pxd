@@ -1,4 +1,35 @@
 cdef list _caught
+cdef object _END
 
 
-cpdef start_task(loop, coroutine)
+cdef class Starter:
+    cdef object _context
+    cdef object _loop
+    cdef _Spare _spare
+
+    cpdef start(self, caller)
+
+
+cdef class _Spare:
+    cdef Py_ssize_t _references
+    cdef object context
+    cdef _Relay relay
+    cdef object step
+    cdef object task
+
+    cdef bint is_unchanged(self, context) except -1
+
+
+cdef class _Relay:
+    cdef object _caller
+    cdef object _inner
+    cdef bint _over
+    cdef bint _started
+    cdef object _waits_for
+
+    cpdef bint begin(self, caller) except -1
+    cdef _end(self, error)
+
+
+cpdef start_task(loop, coroutine, context)
+cdef tuple _prepared(loop, coroutine, context)

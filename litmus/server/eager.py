@@ -1,24 +1,203 @@
-"""Starting a task at once: its first step runs before ``start_task`` returns, not one turn of the loop later.
+"""Tasks whose first step is taken at once, and not one turn of the loop later.
 
-What runs is a true ``asyncio.Task`` with a context of its own, because ``asyncio.timeout``, ``current_task`` and anyio
-depend on one. Python 3.12 can do it; on 3.11 the task's first step is caught on its way to ``loop.call_soon``.
+What runs is in a true ``asyncio.Task`` with a context of its own, because ``asyncio.timeout``, ``current_task`` and
+anyio depend on one. To have its first step in hand, it is caught on its way to ``loop.call_soon``.
+
+To make a task and to let it go costs more than most of what else a request needs, and many applications answer in their
+first step. So ``Starter`` has a task in stock. While a coroutine takes its first step, that is the current task; when
+the coroutine comes to its end in it, and nobody has kept or changed the task, it goes back into stock as if it had
+never been used. A coroutine that waits for something takes the task with it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import sys
 from asyncio import Task
-from collections.abc import Callable, Coroutine
+from asyncio.tasks import _enter_task, _leave_task, _register_task, _unregister_task
+from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import Context
-from typing import Any, Final, TypeVar
+from sys import getrefcount
+from typing import Any, Final, Protocol, TypeVar
+from weakref import getweakrefcount
 
 T = TypeVar("T")
 
 NAME: Final = "request"
 """The name of the tasks. asyncio would number them, which costs more than it tells."""
 
-_EAGER: Final = sys.version_info >= (3, 12)
+
+class Caller(Protocol):
+    """Whose coroutine a ``Starter`` runs."""
+
+    def call(self) -> Awaitable[object]:
+        """Call what is to run. Called in its task and context."""
+
+    def ended(self, error: BaseException | None) -> None:
+        """It has returned, or raised ``error``. Called in its task and context, once."""
+
+
+class Starter:
+    """Starts coroutines, each in a task and a context of its own, and takes their first steps at once.
+
+    Args:
+        loop: theirs.
+        context: what their contexts are copies of.
+    """
+
+    __slots__ = ("_context", "_loop", "_spare")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, context: Context) -> None:
+        self._loop = loop
+        self._context = context
+        self._spare: _Spare | None = None
+
+    def start(self, caller: Caller) -> Task[None] | None:
+        """Run what ``caller`` calls. Must not be called from within a task.
+
+        Returns the task in which it goes on, None when it has ended already.
+        """
+        spare = self._spare
+        if spare is None:
+            spare = _Spare(self._loop, self._context)
+        self._spare = None  # until it is known what has become of it
+        loop = self._loop
+        _enter_task(loop, spare.task)
+        try:
+            over = spare.context.run(spare.relay.begin, caller)
+        finally:
+            _leave_task(loop, spare.task)
+        if over and spare.is_unchanged(self._context):
+            self._spare = spare
+            return None
+        task = spare.task  # not before: who keeps it shows by the number of references
+        _register_task(task)
+        task._log_destroy_pending = True  # type: ignore[attr-defined]
+        spare.context.run(spare.step)
+        return None if over else task
+
+
+class _Spare:
+    """A task that has not taken its first step, and of which nobody knows.
+
+    Attributes:
+        task, context: the task, and what it runs in.
+        step: its first step.
+        relay: its coroutine.
+    """
+
+    __slots__ = ("_references", "context", "relay", "step", "task")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, context: Context) -> None:
+        self.context = context.copy()
+        self.relay = _Relay()
+        self.task, self.step = _prepared(loop, self.relay, self.context)
+        task = self.task
+        _unregister_task(task)  # who waits for all tasks would wait for it for ever
+        task._log_destroy_pending = False  # type: ignore[attr-defined]
+        self._references = getrefcount(task)
+
+    def is_unchanged(self, context: Context) -> bool:
+        """Whether what has run in this task has left no trace of its own: then the next may run in it."""
+        task = self.task
+        return (
+            getrefcount(task) == self._references
+            and getweakrefcount(task) == 0
+            and self.context == context
+            and task.get_name() is NAME
+            and not task._must_cancel  # type: ignore[attr-defined]
+            and task._callbacks is None
+        )
+
+
+class _Relay:
+    """The coroutine of a task: passes on what goes to and fro between the task and what ``Caller.call`` returned."""
+
+    __slots__ = ("_caller", "_inner", "_over", "_started", "_waits_for")
+
+    def __init__(self) -> None:
+        self._caller: Any = None
+        self._inner: Any = None
+        self._over = False
+        self._started = False
+        self._waits_for: object = None
+
+    def begin(self, caller: Caller) -> bool:
+        """Run until it waits for something. Returns whether it has come to its end."""
+        self._caller = caller
+        self._over = False
+        try:
+            self._inner = caller.call().__await__()
+            self._waits_for = next(self._inner, _END)
+        except BaseException as error:
+            self._end(error)
+        else:
+            if self._waits_for is _END:
+                self._end(None)
+        return self._over
+
+    def __await__(self) -> _Relay:
+        return self
+
+    def __iter__(self) -> _Relay:
+        return self
+
+    def __next__(self) -> object:
+        """The task goes on. What it waits for in its first step is known already."""
+        if not self._started:
+            self._started = True
+            waits_for, self._waits_for = self._waits_for, None
+        else:
+            try:
+                waits_for = next(self._inner, _END)
+            except BaseException as error:
+                self._end(error)
+            else:
+                if waits_for is _END:
+                    self._end(None)
+        if self._over:
+            raise StopIteration
+        return waits_for
+
+    def send(self, value: None) -> object:
+        """The same: what tasks send is always None."""
+        return self.__next__()
+
+    def throw(self, error: BaseException) -> object:
+        """Something is thrown into the task: CancelledError, as a rule."""
+        if not self._over:
+            throw = getattr(self._inner, "throw", None)
+            try:
+                if throw is None:  # any iterator will do for ``__await__``
+                    raise error
+                return throw(error)
+            except StopIteration:
+                self._end(None)
+            except BaseException as raised:
+                self._end(raised)
+        raise StopIteration
+
+    def close(self) -> None:
+        """The task is given up."""
+        close = getattr(self._inner, "close", None)
+        if close is not None:
+            close()
+
+    def _end(self, error: BaseException | None) -> None:
+        caller, self._caller = self._caller, None
+        self._inner = None
+        self._over = True
+        caller.ended(error)
+
+
+_END: Final = object()
+"""What an iterator gives at its end."""
+
+
+def start_task(loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, T], context: Context) -> Task[T]:
+    """Run ``coroutine`` in a new task, the first step right now. Must not be called from within another task."""
+    task, step = _prepared(loop, coroutine, context)
+    context.run(step)
+    return task
 
 
 _caught: list[tuple[Callable[..., object], tuple[Any, ...], Context | None]] = []
@@ -29,23 +208,23 @@ def _catch(callback: Callable[..., object], *arguments: Any, context: Context | 
     _caught.append((callback, arguments, context))
 
 
-def start_task(loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, T]) -> Task[T]:
-    """Run ``coroutine`` in a new task, the first step right now. Must not be called from within another task."""
-    if _EAGER:
-        return Task(coroutine, loop=loop, name=NAME, eager_start=True)  # type: ignore[call-arg, unused-ignore]
+Step = Callable[[], object]
+
+
+def _prepared(loop: asyncio.AbstractEventLoop, coroutine: Any, context: Context) -> tuple[Task[Any], Step]:
+    """A new task, and its first step, which it has not taken."""
     shadow = loop.__dict__
     shadow["call_soon"] = _catch
     try:
-        task = Task(coroutine, loop=loop, name=NAME)
+        task: Task[Any] = Task(coroutine, loop=loop, name=NAME, context=context)
     finally:
         del shadow["call_soon"]
-    step, arguments, context = _caught.pop()
+    caught = _caught.pop()
     while _caught:
         # The collector ran meanwhile, and a finalizer of somebody's used the loop: only the task's step is for us.
-        other, others, elsewhere = _caught.pop()
-        if getattr(other, "__self__", None) is task:
-            step, other, arguments, others, context, elsewhere = other, step, others, arguments, elsewhere, context
-        loop.call_soon(other, *others, context=elsewhere)
-    assert context is not None
-    context.run(step)
-    return task
+        other = _caught.pop()
+        if getattr(other[0], "__self__", None) is task:
+            caught, other = other, caught
+        callback, arguments, elsewhere = other
+        loop.call_soon(callback, *arguments, context=elsewhere)
+    return task, caught[0]

@@ -5,6 +5,7 @@ from litmus.memory.slab cimport Slab
 from litmus.protocols.limits cimport Limits
 from litmus.protocols.request cimport HeadParser
 from litmus.server.deadlines cimport Wheel
+from litmus.server.eager cimport Starter
 
 
 cdef class Engine:
@@ -28,6 +29,7 @@ cdef class Engine:
     cdef readonly bint draining
     cdef public object on_connections_changed
     cdef readonly object context
+    cdef readonly Starter starter
     cdef object _clock
     cdef object _idle
     cdef readonly list deadlines

@@ -20,6 +20,7 @@ from litmus.protocols.machine import Deadline
 from litmus.protocols.request import HeadParser
 from litmus.server.access import AccessLog
 from litmus.server.deadlines import Wheel, ticks
+from litmus.server.eager import Starter
 from litmus.settings import Settings
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class Engine:
         request_ticks: how long a whole request may take; 0: for ever.
         draining: take on nothing new.
         context: the context variables as they were before any request.
+        starter: runs the application.
         on_connections_changed: called after ``connections`` has grown or shrunk.
         date: the Date header line, renewed once a second.
     """
@@ -101,6 +103,7 @@ class Engine:
         self._leaving: list[int] = []
         self._idle: asyncio.Future[None] | None = None
         self.context = copy_context()
+        self.starter = Starter(loop, self.context)
         self.limits = self.limits_with(settings.limits.body)
         timeouts = settings.timeouts
         self.stall_ticks = ticks(timeouts.write)

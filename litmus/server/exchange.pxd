@@ -1,5 +1,7 @@
+cimport cython
+
+from litmus.protocols.machine cimport Sink, Stream
 from litmus.protocols.request cimport Request
-from litmus.server.eager cimport start_task
 from litmus.server.engine cimport Engine
 from litmus.server.scope cimport Client, http_scope
 
@@ -8,7 +10,7 @@ cdef int _PENDING, _STARTED, _SENDING, _COMPLETE
 cdef int _RESPONDING, _FINISHING, _HTTP1, _HTTP2
 
 
-cdef class Exchange:
+cdef class Exchange(Sink):
     cdef readonly Engine engine
     cdef public long long due
     cdef public long long spoke
@@ -25,15 +27,20 @@ cdef class Exchange:
     cdef Request _request
     cdef int _response
     cdef long long _size
-    cdef object _started_ns
+    cdef long long _started_ns
     cdef int _status
-    cdef object _stream
+    cdef Stream _stream
     cdef object _task
     cdef object _waiters
     cdef object _writers
 
+    cdef _begin(self)
     cpdef start(self)
+    cpdef call(self)
+    cpdef ended(self, error)
+    cdef _failed(self, error)
     cpdef receive(self)
+    @cython.locals(fields=dict, end=cython.bint)
     cpdef send(self, message)
     cdef _next_message(self)
     cdef _deliver(self)

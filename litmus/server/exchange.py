@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections import deque
 from collections.abc import Awaitable
+from time import monotonic_ns
 from typing import Any, Final
 
-from litmus.asgi import Message, Scope
+from litmus.asgi import Message
 from litmus.log import escape
 from litmus.memory.flight import PATH_SIZE, Phase, WireProtocol
-from litmus.protocols.machine import Stream
+from litmus.protocols.machine import Sink, Stream
 from litmus.protocols.request import Request
 from litmus.server.awaitables import DONE, Ready
-from litmus.server.eager import start_task
 from litmus.server.engine import Engine
 from litmus.server.scope import Client, http_scope
 
@@ -39,7 +38,7 @@ class ClientDisconnected(OSError):
     """Raised by ``send`` when nothing that is sent can arrive (ASGI, "Disconnected Client - send exception")."""
 
 
-class Exchange:
+class Exchange(Sink):
     """One request's ``receive`` and ``send``.
 
     Args:
@@ -98,17 +97,23 @@ class Exchange:
         self._writers: list[asyncio.Future[None]] | None = None
         self._pushed_back: Message | None = None
         self._task: asyncio.Task[None] | None = None
+        self._begin()
+
+    def _begin(self) -> None:
+        """Enter the request into the records."""
+        engine = self.engine
+        request = self._request
         engine.counters.request_begun()
-        self._started_ns = time.monotonic_ns()
+        self._started_ns = monotonic_ns()
         wire = _HTTP2 if request.version == "2" else _HTTP1
-        self._entry = engine.flight.begin(self._started_ns, wire, request.method, client.raw_name, request.target)
+        self._entry = engine.flight.begin(self._started_ns, wire, request.method, self._client.raw_name, request.target)
 
     def start(self) -> None:
         """Call the application. When this returns it has taken its first step and may be done."""
         self._stream.sink = self
         engine = self.engine
-        task = start_task(engine.loop, self._run(http_scope(self._client.template, self._request, engine.state)))
-        if not task.done():
+        task = engine.starter.start(self)
+        if task is not None:
             self._task = task
             engine.exchanges.add(self)
             if engine.request_ticks and self._response != _COMPLETE:
@@ -118,7 +123,7 @@ class Exchange:
         """Cancel the application's task at the end of a drain. Returns the request in words, for the log."""
         if self._task is not None:
             self._task.cancel("the worker is shutting down")
-        seconds = (time.monotonic_ns() - self._started_ns) / 1e9
+        seconds = (monotonic_ns() - self._started_ns) / 1e9
         return f"{self._words()} from {self._client.name}, after {seconds:.1f} s"
 
     def expire(self) -> None:
@@ -130,31 +135,30 @@ class Exchange:
         if self._task is not None:
             self._task.cancel("the request took too long")
 
-    async def _run(self, scope: Scope) -> None:
-        """The body of the task: the application, and what becomes of the response when it leaves."""
-        try:
-            await self.engine.application(scope, self.receive, self.send)
-        except asyncio.CancelledError:
-            if not self._overdue:
-                self._fail("was cancelled", 503)
-        except BaseException as error:
-            if self._disconnected and _is_disconnect(error):
-                self._abort()
-            else:
-                self._fail("failed", 500, error)
-        else:
-            if self._response != _COMPLETE and not self._disconnected:
-                state = "without a response" if self._response == _PENDING else "before its response was complete"
-                self._fail(f"returned {state}", 500)
-        finally:
-            engine = self.engine
-            engine.ended(self._entry)
-            if self._task is not None:
-                self._task = None
-                engine.exchanges.discard(self)
-                if self.due:
-                    self._disarm()
-                engine.left()
+    # What the starter calls (see eager.Caller)
+
+    def call(self) -> Awaitable[None]:
+        """Call the application."""
+        engine = self.engine
+        return engine.application(
+            http_scope(self._client.template, self._request, engine.state), self.receive, self.send
+        )
+
+    def ended(self, error: BaseException | None) -> None:
+        """The application has left: see what has become of the response."""
+        if error is not None:
+            self._failed(error)
+        elif self._response != _COMPLETE and not self._disconnected:
+            state = "without a response" if self._response == _PENDING else "before its response was complete"
+            self._fail(f"returned {state}", 500)
+        engine = self.engine
+        engine.ended(self._entry)
+        if self._task is not None:
+            self._task = None
+            engine.exchanges.discard(self)
+            if self.due:
+                self._disarm()
+            engine.left()
 
     # What the application calls
 
@@ -165,14 +169,15 @@ class Exchange:
 
     def send(self, message: Message) -> Awaitable[None]:
         """ASGI ``send``. Raises ClientDisconnected when the client is gone, RuntimeError when the order is wrong."""
-        kind = message["type"]
+        fields: Message = message if type(message) is dict else dict(message)
+        kind = fields["type"]
         if kind == "http.response.start":
             if self._response != _PENDING:
                 if self._overdue:
                     raise ClientDisconnected("the request took too long")
                 raise RuntimeError("http.response.start was sent already")
-            self._announced = message["status"]
-            self._headers = message.get("headers", ())
+            self._announced = fields["status"]
+            self._headers = fields.get("headers", ())
             self._response = _STARTED
             return DONE
         if kind != "http.response.body":
@@ -183,10 +188,10 @@ class Exchange:
             raise RuntimeError("http.response.body was sent before http.response.start")
         if self._disconnected:
             raise ClientDisconnected("the client has disconnected")
-        body = message.get("body", b"")
+        body = fields.get("body", b"")
         if not isinstance(body, bytes):
             body = bytes(memoryview(body))
-        end = not message.get("more_body", False)
+        end = not fields.get("more_body", False)
         stream = self._stream
         if self._response == _STARTED:
             self._respond(self._announced, self._headers, body, end)
@@ -314,6 +319,16 @@ class Exchange:
             self._writers.append(writer)
             await writer
 
+    def _failed(self, error: BaseException) -> None:
+        """The application left with an error."""
+        if isinstance(error, asyncio.CancelledError):
+            if not self._overdue:
+                self._fail("was cancelled", 503)
+        elif self._disconnected and _is_disconnect(error):
+            self._abort()
+        else:
+            self._fail("failed", 500, error)
+
     def _fail(self, what: str, status: int, error: BaseException | None = None) -> None:
         """The application left without a complete response: say so, and let the client see that it failed."""
         words = f"the application {what}: {self._words()}"
@@ -345,7 +360,7 @@ class Exchange:
             request.version,
             self._status,
             self._size,
-            (time.monotonic_ns() - self._started_ns) / 1e9,
+            (monotonic_ns() - self._started_ns) / 1e9,
             request.headers,
         )
 

@@ -3,7 +3,8 @@ cimport cython
 from litmus.protocols.request cimport Request
 
 
-cdef int _PERCENT
+cdef int _PERCENT, _SLASH
+cdef dict _VERSIONS
 
 
 cdef class Client:
@@ -13,6 +14,6 @@ cdef class Client:
     cdef readonly dict template
 
 
-@cython.locals(scope=dict, raw_path=bytes, root_path=str)
+@cython.locals(scope=dict, target=bytes, raw_path=bytes, query=bytes, root_path=str, path=str)
 cpdef dict http_scope(dict template, Request request, dict state)
 cdef bytes _origin_form(bytes target)

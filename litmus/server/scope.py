@@ -8,7 +8,8 @@ from urllib.parse import unquote_to_bytes
 from litmus.asgi import VERSIONS, Scope
 from litmus.protocols.request import Request
 
-_PERCENT = ord("%")
+_PERCENT, _SLASH = b"%/"
+_VERSIONS = VERSIONS
 
 Address = tuple[str, int | None]
 
@@ -57,7 +58,10 @@ def http_scope(template: Scope, request: Request, state: dict[str, Any]) -> Scop
     ``path`` is the decoded and ``raw_path`` the raw path, both with ``root_path`` in front as the specification has it;
     the target's query is in neither. Each scope has its own shallow copy of the lifespan ``state``.
     """
-    raw_path, _, query = _origin_form(request.target).partition(b"?")
+    target = request.target
+    if target[0] != _SLASH:
+        target = _origin_form(target)
+    raw_path, _, query = target.partition(b"?")
     root_path = template["root_path"]
     if _PERCENT in raw_path or not raw_path.isascii():
         path = unquote_to_bytes(raw_path).decode("utf-8", "replace")
@@ -67,7 +71,7 @@ def http_scope(template: Scope, request: Request, state: dict[str, Any]) -> Scop
         path = root_path + path
         raw_path = root_path.encode() + raw_path
     scope = template.copy()
-    scope["asgi"] = VERSIONS.copy()
+    scope["asgi"] = _VERSIONS.copy()
     scope["extensions"] = {}
     scope["method"] = request.method.decode("ascii")
     scope["path"] = path
@@ -81,9 +85,7 @@ def http_scope(template: Scope, request: Request, state: dict[str, Any]) -> Scop
 
 
 def _origin_form(target: bytes) -> bytes:
-    """The path and query of a request target (RFC 9112, section 3.2)."""
-    if target[:1] == b"/":
-        return target
+    """The path and query of a request target that does not begin with them (RFC 9112, section 3.2)."""
     _, separator, rest = target.partition(b"://")
     if not separator:
         return target  # "*" of OPTIONS

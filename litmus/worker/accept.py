@@ -260,7 +260,8 @@ class Acceptor:
                 return
             visit = _Visit(self._visits, host)
         loop = self._engine.loop
-        task = start_task(loop, loop.connect_accepted_socket(partial(self._connection, limits, visit), accepted))
+        opening = loop.connect_accepted_socket(partial(self._connection, limits, visit), accepted)
+        task = start_task(loop, opening, self._engine.context.copy())
         self._engine.adopting.add(task)
         task.add_done_callback(partial(self._adopted, visit))
 

@@ -57,7 +57,7 @@ def test_methods(method: str) -> None:
 
 
 @pytest.mark.parametrize("method", sorted(_METHODS - {b"PRI"}))
-def test_every_known_method_is_known_to_httptools(method: bytes) -> None:
+def test_every_known_method_is_taken(method: bytes) -> None:
     assert parse(head(f"{method.decode()} / HTTP/1.1")).method == method
 
 

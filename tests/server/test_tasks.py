@@ -1,8 +1,12 @@
 """The application runs in a true task whose first step is taken at once, whatever the version of Python."""
 
 import asyncio
+import contextlib
 import contextvars
+import gc
 import inspect
+import itertools
+import weakref
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -20,7 +24,7 @@ from support.turns import next_turn, turn
 from litmus.asgi import Receive, Scope, Send
 from litmus.server import eager
 from litmus.server.awaitables import DONE, Ready
-from litmus.server.eager import start_task
+from litmus.server.eager import Starter, start_task
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 VARIABLE: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="nothing")
@@ -81,7 +85,7 @@ def test_the_first_step_is_taken_at_once(loop: asyncio.AbstractEventLoop) -> Non
         steps.append(asyncio.current_task())
 
     def start() -> None:
-        task = start_task(loop, work())
+        task = start_task(loop, work(), contextvars.copy_context())
         assert isinstance(task, asyncio.Task)
         assert steps == [task]
         assert not task.done()
@@ -102,7 +106,7 @@ def test_a_task_that_waits_for_nothing_is_done_when_it_is_started(loop: asyncio.
     async def work() -> None:
         pass
 
-    run_in(loop, lambda: done.append(start_task(loop, work()).done()))
+    run_in(loop, lambda: done.append(start_task(loop, work(), contextvars.copy_context()).done()))
     assert done == [True]
 
 
@@ -112,7 +116,7 @@ def test_an_error_in_the_first_step_stays_in_the_task(loop: asyncio.AbstractEven
     async def fail() -> None:
         raise ValueError
 
-    run_in(loop, lambda: tasks.append(start_task(loop, fail())))
+    run_in(loop, lambda: tasks.append(start_task(loop, fail(), contextvars.copy_context())))
     assert isinstance(tasks[0].exception(), ValueError)
 
 
@@ -127,7 +131,7 @@ def test_tasks_started_one_after_the_other_do_not_mix(loop: asyncio.AbstractEven
 
     def start() -> None:
         for name in "abc":
-            start_task(loop, work(name))
+            start_task(loop, work(name), contextvars.copy_context())
         assert VARIABLE.get() == "nothing"
         loop.call_soon(steps.append, "callback")
 
@@ -148,7 +152,7 @@ def test_what_the_first_step_schedules_comes_later(loop: asyncio.AbstractEventLo
         steps.append("first step")
         await task
 
-    run_in(loop, lambda: start_task(loop, work()))
+    run_in(loop, lambda: start_task(loop, work(), contextvars.copy_context()))
     assert steps == ["first step", "soon", "child"]
 
 
@@ -169,7 +173,7 @@ def test_a_task_can_be_cancelled_and_awaited(loop: asyncio.AbstractEventLoop) ->
         except asyncio.CancelledError:
             ends.append("watched")
 
-    run_in(loop, lambda: tasks.append(start_task(loop, work())))
+    run_in(loop, lambda: tasks.append(start_task(loop, work(), contextvars.copy_context())))
     watching = loop.create_task(watch())
     run_in(loop, lambda: tasks[0].cancel("enough"))
     assert ends == ["enough", "watched"]
@@ -194,10 +198,255 @@ def test_who_uses_the_loop_while_a_task_is_made_does_not_take_its_place(
         return task
 
     monkeypatch.setattr(eager, "Task", make)
-    run_in(loop, lambda: tasks.append(start_task(loop, work())))
+    run_in(loop, lambda: tasks.append(start_task(loop, work(), contextvars.copy_context())))
     assert tasks[0].done()
     assert called[0] == "step"
     assert sorted(called) == ["before", "behind", "step"]
+
+
+# -- Starter -----------------------------------------------------------------------------------------------------------
+
+
+class Caller:
+    """Calls a function, and notes how what it returned ended.
+
+    Attributes:
+        ends: None or the error, of each.
+    """
+
+    def __init__(self, function: Callable[[], Awaitable[Any]]) -> None:
+        self.function = function
+        self.ends: list[BaseException | None] = []
+
+    def call(self) -> Awaitable[object]:
+        return self.function()
+
+    def ended(self, error: BaseException | None) -> None:
+        assert asyncio.current_task() is not None
+        self.ends.append(error)
+
+
+@pytest.fixture
+def starter(loop: asyncio.AbstractEventLoop) -> Starter:
+    return Starter(loop, contextvars.copy_context())
+
+
+def start_in(loop: asyncio.AbstractEventLoop, starter: Starter, *functions: Callable[[], Awaitable[Any]]) -> list[Any]:
+    """Start functions, one after the other. Returns what their callers noted, and the tasks."""
+    callers = [Caller(function) for function in functions]
+    tasks: list[asyncio.Task[None] | None] = []
+    run_in(loop, lambda: tasks.extend(starter.start(caller) for caller in callers))
+    return [(caller.ends, task) for caller, task in zip(callers, tasks, strict=True)]
+
+
+def test_what_waits_for_nothing_has_ended_when_it_is_started(loop: asyncio.AbstractEventLoop, starter: Starter) -> None:
+    seen: list[Any] = []
+
+    async def work() -> str:
+        seen.append(type(asyncio.current_task()))
+        seen.append(asyncio.current_task().get_name())  # type: ignore[union-attr]
+        return "ignored"
+
+    assert start_in(loop, starter, work) == [([None], None)]
+    assert seen == [asyncio.Task, eager.NAME]
+    assert asyncio.all_tasks(loop) == set(), "nobody is to wait for the one in stock"
+
+
+def test_what_waits_goes_on_in_the_task_it_began_in(loop: asyncio.AbstractEventLoop, starter: Starter) -> None:
+    seen: list[Any] = []
+
+    async def work() -> None:
+        seen.append(asyncio.current_task())
+        VARIABLE.set("mine")
+        await next_turn()
+        seen.append(asyncio.current_task())
+        await asyncio.sleep(0)
+        seen.append(VARIABLE.get())
+
+    caller = Caller(work)
+
+    def start() -> None:
+        task = starter.start(caller)
+        assert seen == [task]
+        assert task in asyncio.all_tasks(loop)
+        assert asyncio.current_task(loop) is None
+        assert caller.ends == []
+
+    run_in(loop, start)
+    assert seen == [seen[0], seen[0], "mine"]
+    assert caller.ends == [None]
+    assert seen[0].done()
+    assert asyncio.all_tasks(loop) == set()
+
+
+def test_a_task_that_nobody_knows_of_is_used_again(loop: asyncio.AbstractEventLoop, starter: Starter) -> None:
+    seen: list[int] = []
+
+    async def work() -> None:
+        async with asyncio.timeout(1):  # noqa: ASYNC100
+            seen.append(id(asyncio.current_task()))
+
+    start_in(loop, starter, work, work, work)
+    assert len(set(seen)) == 1
+
+
+KEPT: list[Any] = []
+
+
+def rename(task: asyncio.Task[Any]) -> None:
+    task.set_name("mine")
+
+
+def set_a_variable(task: asyncio.Task[Any]) -> None:
+    VARIABLE.set("mine")
+
+
+def add_a_callback(task: asyncio.Task[Any]) -> None:
+    task.add_done_callback(lambda task: KEPT.append("done"))
+
+
+def cancel(task: asyncio.Task[Any]) -> None:
+    task.cancel()
+
+
+@pytest.mark.parametrize(
+    "touch",
+    [
+        KEPT.append,
+        lambda task: KEPT.append(weakref.ref(task)),
+        lambda task: KEPT.append({task: "an entry"}),
+        lambda task: weakref.finalize(task, KEPT.append, "gone"),
+        set_a_variable,
+        rename,
+        add_a_callback,
+        cancel,
+    ],
+)
+def test_what_one_does_with_its_task_and_context_the_next_does_not_find(
+    loop: asyncio.AbstractEventLoop, starter: Starter, touch: Callable[[asyncio.Task[Any]], object]
+) -> None:
+    KEPT.clear()
+    found: list[object] = []
+
+    async def one() -> None:
+        touch(asyncio.current_task())  # type: ignore[arg-type]
+
+    async def other() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        known = [each() if isinstance(each, weakref.ref) else each for each in KEPT]
+        assert not any(task is each or (isinstance(each, dict) and task in each) for each in known)
+        found.extend((task.get_name(), VARIABLE.get(), task.cancelling()))
+        await next_turn()
+        found.append("went on")
+
+    (one_ends, _), (other_ends, _) = start_in(loop, starter, one, other)
+    assert one_ends == other_ends == [None]
+    assert found == [eager.NAME, "nothing", 0, "went on"]
+    assert asyncio.all_tasks(loop) == set()
+    if touch is KEPT.append:
+        assert KEPT[0].done(), "who waits for it has not to wait for ever"
+    if touch is add_a_callback:
+        assert KEPT == ["done"]
+
+
+def raise_at_once() -> Awaitable[None]:
+    raise ValueError
+
+
+async def raise_in_the_first_step() -> None:
+    raise ValueError
+
+
+async def raise_later() -> None:
+    await next_turn()
+    raise ValueError
+
+
+@pytest.mark.parametrize("function", [raise_at_once, raise_in_the_first_step, raise_later])
+def test_an_error_reaches_the_caller(
+    loop: asyncio.AbstractEventLoop, starter: Starter, function: Callable[[], Awaitable[None]]
+) -> None:
+    [(ends, task)] = start_in(loop, starter, function)
+    assert [type(end) for end in ends] == [ValueError]
+    assert task is None or (task.done() and task.exception() is None)
+    assert start_in(loop, starter, raise_in_the_first_step)[0][1] is None
+
+
+class Custom:
+    """An awaitable that is none of asyncio's: it lets one turn of the loop pass."""
+
+    def __await__(self) -> Iterator[None]:
+        return iter([None])
+
+
+@pytest.mark.parametrize("function", [Custom, lambda: DONE, lambda: Ready("ignored"), next_turn])
+def test_whatever_can_be_awaited_will_do(
+    loop: asyncio.AbstractEventLoop, starter: Starter, function: Callable[[], Awaitable[Any]]
+) -> None:
+    assert start_in(loop, starter, function)[0][0] == [None]
+
+
+async def wait_for_ever() -> None:
+    await asyncio.Event().wait()
+
+
+class Endless:
+    def __await__(self) -> Iterator[None]:
+        return itertools.repeat(None)
+
+
+@pytest.mark.parametrize("function", [wait_for_ever, Endless])
+def test_cancellation_reaches_what_waits(
+    loop: asyncio.AbstractEventLoop, starter: Starter, function: Callable[[], Awaitable[Any]]
+) -> None:
+    [(ends, task)] = start_in(loop, starter, function)
+    assert ends == []
+    run_in(loop, lambda: task.cancel("enough"))
+    assert [(type(end), end.args) for end in ends] == [(asyncio.CancelledError, ("enough",))]
+    assert task.done()
+
+
+def test_who_survives_a_cancellation_goes_on(loop: asyncio.AbstractEventLoop, starter: Starter) -> None:
+    async def stubborn() -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        await next_turn()
+
+    [(ends, task)] = start_in(loop, starter, stubborn)
+    run_in(loop, task.cancel)
+    assert ends == [None]
+
+
+def test_a_starter_leaves_quietly(loop: asyncio.AbstractEventLoop) -> None:
+    complaints: list[dict[str, Any]] = []
+    loop.set_exception_handler(lambda loop, context: complaints.append(context))
+    starter = Starter(loop, contextvars.copy_context())
+    start_in(loop, starter, next_turn, Custom)
+
+    async def work() -> None:
+        pass
+
+    start_in(loop, starter, work)
+    del starter
+    gc.collect()
+    assert complaints == []
+
+
+def test_what_is_closed_while_it_waits_cleans_up(loop: asyncio.AbstractEventLoop, starter: Starter) -> None:
+    steps: list[str] = []
+
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            steps.append("cleaned up")
+
+    [(_, task)] = start_in(loop, starter, work)
+    task.get_coro().close()
+    assert steps == ["cleaned up"]
+    run_in(loop, task.cancel)
+    assert task.done()
 
 
 # -- in the application ------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from litmus.memory.lease import Lease
 from litmus.protocols.errors import ProtocolError
 from litmus.protocols.http1 import Http1, State
 from litmus.protocols.limits import Limits
-from litmus.protocols.machine import Deadline
+from litmus.protocols.machine import Deadline, Host, Sink
 from litmus.protocols.request import HeadParser, Request
 
 DATE = b"date: Thu, 01 Jan 1970 00:00:00 GMT\r\n"
@@ -16,7 +16,7 @@ DATE = b"date: Thu, 01 Jan 1970 00:00:00 GMT\r\n"
 Handler = Callable[["Call"], None]
 
 
-class Call:
+class Call(Sink):
     """One request as the application's side sees it: the sink of the machine's stream, which notes what it is told.
 
     Attributes:
@@ -119,7 +119,7 @@ DEADLINES = {
 """Those that a state may be under."""
 
 
-class Wire:
+class Wire(Host):
     """A machine and what came out of it. It is the machine's host.
 
     Args:
@@ -154,7 +154,8 @@ class Wire:
 
     # Host
 
-    date = DATE
+    def date(self) -> bytes:
+        return DATE
 
     def request(self, request: Request, stream: Any) -> None:
         call = Call(self, request, stream)

@@ -96,7 +96,7 @@ TABLE = [
     taken("chunked", CHUNKED, coding(" chunked"), HELLO),
     taken("chunked, no space", CHUNKED, coding("chunked"), HELLO),
     taken("chunked, upper case", "RFC 9112, section 7", coding(" CHUNKED"), HELLO),
-    taken("chunked, white space around it", "RFC 9112, section 5.1", coding(" \t chunked  "), HELLO),
+    taken("chunked, white space around it", "RFC 9112, section 5.1", coding(" \t chunked \t"), HELLO),
     taken("chunked, in a GET", CHUNKED, get("Transfer-Encoding: chunked") + CHUNKS, Asked("GET", "/", b"hello")),
     *(refused(f"coding: {name}", PRECEDENCE, coding(value)) for name, value in BAD_CODINGS.items()),
     refused("gzip, then chunked", CODINGS, coding(" gzip, chunked"), 501),
@@ -105,7 +105,6 @@ TABLE = [
     refused("chunked, then gzip in a line of its own", PRECEDENCE, coding(" chunked", " gzip")),
     refused("gzip, then chunked in a line of its own", PRECEDENCE, coding(" gzip", " chunked")),
     refused("chunked, and a line of nothing", PRECEDENCE, coding(" chunked", "")),
-    refused("chunked, a tab behind it", CODINGS, coding(" chunked\t")),  # httptools is stricter than section 5.1
     refused("chunked, a space before the colon", "RFC 9112, section 5.1",
             post("Transfer-Encoding : chunked", body=CHUNKS)),
     refused("chunked in HTTP/1.0", CODINGS, message("POST / HTTP/1.0", "Transfer-Encoding: chunked", body=CHUNKS)),

@@ -139,7 +139,7 @@ DIFFERENCES = {
     "methods": stricter(
         "RFC 9110, section 9.1 has 501 for what a server does not know; h11 leaves methods to its caller",
         message("FOO / HTTP/1.1", "Host: a"),
-        "a method that is not known|CONNECT|HTTP/2 Connection Preface",
+        "a method that is not known|CONNECT|the preface of HTTP/2",
     ),
     "versions": stricter(
         "RFC 9110, section 15.6.6 has 505 for them; h11 leaves them to its caller",
@@ -173,7 +173,7 @@ DIFFERENCES = {
     "bare LF": stricter(
         "RFC 9112, section 2.2: may be taken for a line's end, and need not; requests are smuggled by it",
         b"GET / HTTP/1.1\nHost: a\r\n\r\n",
-        "ends without CR|not ended by CRLF|not a request|Invalid header token|trailer field|a chunk extension",
+        "ends without CR|not ended by CRLF|not a request|a control character in a header|trailer field|chunk extension",
         BARE_LF,
     ),
     "bare CR in a chunk extension": stricter(
@@ -185,13 +185,13 @@ DIFFERENCES = {
     "folding": stricter(
         "RFC 9112, section 5.2: is refused, or replaced by spaces",
         get("A: b", " c"),
-        "Unexpected whitespace|header value char|Empty Content-Length|Empty Transfer-Encoding|Invalid character",
+        "begins with white space",
         FOLD,
     ),
     "control characters": stricter(
         "RFC 9110, section 5.5: no field value has them; h11 finds fault with NUL and white space",
         get(b"A: \x01"),
-        "header value char",
+        "a control character in a header",
         CONTROL,
     ),
     "control characters in a chunk extension": stricter(
@@ -235,12 +235,6 @@ DIFFERENCES = {
         message("POST / HTTP/1.0", "Transfer-Encoding: chunked", body=CHUNKS),
         "Transfer-Encoding",
         rb"HTTP/1\.0",
-    ),
-    "a tab behind a coding": stricter(
-        "httptools does not take it for white space, as RFC 9112, section 5.1 does; nobody sends it",
-        post("Transfer-Encoding: chunked\t", body=CHUNKS),
-        "Transfer-Encoding",
-        rb"(?i)chunked[ \t]*\t",
     ),
     "empty lines": looser(
         "RFC 9112, section 2.2: one at least is to be ignored before a request line",

@@ -1,0 +1,33 @@
+from litmus.protocols.request cimport Request
+
+
+cdef class Sink:
+    cpdef body_arrived(self)
+    cpdef unblocked(self)
+    cpdef peer_finished(self)
+    cpdef refused(self, int status, long long size)
+    cpdef disconnected(self)
+
+
+cdef class Stream:
+    cdef public bint blocked
+    cdef public bint body_complete
+    cdef public Sink sink
+
+    cpdef bytes read_body(self)
+    cpdef long long respond(self, int status, headers, bytes body, bint end) except -1
+    cpdef long long send_body(self, bytes data, bint end) except -1
+    cpdef abort(self)
+
+
+cdef class Host:
+    cpdef bytes date(self)
+    cpdef request(self, Request request, Stream stream)
+    cpdef write(self, bytes data)
+    cpdef end_output(self)
+    cpdef reset(self)
+    cpdef consumed(self)
+    cpdef wake(self)
+    cpdef again(self)
+    cpdef interim(self, int status)
+    cpdef refused(self, error, bytes line, long long size)
