@@ -15,7 +15,8 @@ import asyncio
 from asyncio import Task
 from asyncio.tasks import _enter_task, _leave_task, _register_task, _unregister_task
 from collections.abc import Awaitable, Callable, Coroutine
-from contextvars import Context
+from contextvars import Context, ContextVar
+from gc import get_referents
 from sys import getrefcount
 from typing import Any, Final, Protocol, TypeVar
 from weakref import getweakrefcount
@@ -44,11 +45,12 @@ class Starter:
         context: what their contexts are copies of.
     """
 
-    __slots__ = ("_context", "_loop", "_spare")
+    __slots__ = ("_context", "_loop", "_spare", "_variables")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, context: Context) -> None:
         self._loop = loop
         self._context = context
+        self._variables = list(context.items())
         self._spare: _Spare | None = None
 
     def start(self, caller: Caller) -> Task[None] | None:
@@ -66,7 +68,7 @@ class Starter:
             over = spare.context.run(spare.relay.begin, caller)
         finally:
             _leave_task(loop, spare.task)
-        if over and spare.is_unchanged(self._context):
+        if over and spare.is_unchanged(self._variables):
             self._spare = spare
             return None
         task = spare.task  # not before: who keeps it shows by the number of references
@@ -85,7 +87,7 @@ class _Spare:
         relay: its coroutine.
     """
 
-    __slots__ = ("_references", "context", "relay", "step", "task")
+    __slots__ = ("_attributes", "_context_references", "_references", "context", "relay", "step", "task")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, context: Context) -> None:
         self.context = context.copy()
@@ -94,28 +96,53 @@ class _Spare:
         task = self.task
         _unregister_task(task)  # who waits for all tasks would wait for it for ever
         task._log_destroy_pending = False  # type: ignore[attr-defined]
+        copy = self.context
         self._references = getrefcount(task)
+        self._context_references = getrefcount(copy)
+        self._attributes: dict[str, object] | None = None  # until it is looked for
 
-    def is_unchanged(self, context: Context) -> bool:
-        """Whether what has run in this task has left no trace of its own: then the next may run in it."""
+    def is_unchanged(self, variables: list[tuple[ContextVar[Any], object]]) -> bool:
+        """Whether what has run in this task has left no trace of its own: then the next may run in it.
+
+        ``variables`` are those of the context that this one is a copy of.
+        """
         task = self.task
-        return (
-            getrefcount(task) == self._references
-            and getweakrefcount(task) == 0
-            and self.context == context
-            and task.get_name() is NAME
-            and not task._must_cancel  # type: ignore[attr-defined]
-            and task._callbacks is None
-        )
+        copy = self.context
+        if (
+            getrefcount(task) != self._references
+            or getweakrefcount(task)
+            or getrefcount(copy) != self._context_references
+            or len(copy) != len(variables)
+            or task.get_name() is not NAME
+            or task._must_cancel  # type: ignore[attr-defined]
+            or task._callbacks is not None
+        ):
+            return False
+        for variable, value in variables:
+            if copy.get(variable, _END) is not value:  # one that is equal may be somebody's all the same
+                return False
+        if self._attributes is None:
+            self._attributes = _attributes(task)
+        return not self._attributes
+
+
+def _attributes(task: Task[None]) -> dict[str, object]:
+    """What has been set on a task: tasks have a dictionary, but no ``__dict__`` that tells it."""
+    task._litmus = None  # type: ignore[attr-defined]
+    del task._litmus  # type: ignore[attr-defined]
+    dictionaries = [each for each in get_referents(task) if type(each) is dict]
+    return dictionaries[0] if len(dictionaries) == 1 else {"unknown": dictionaries}
 
 
 class _Relay:
     """The coroutine of a task: passes on what goes to and fro between the task and what ``Caller.call`` returned."""
 
-    __slots__ = ("_caller", "_inner", "_over", "_started", "_waits_for")
+    __slots__ = ("_awaitable", "_caller", "_cancellation", "_inner", "_over", "_started", "_waits_for")
 
     def __init__(self) -> None:
+        self._awaitable: Any = None
         self._caller: Any = None
+        self._cancellation: BaseException | None = None
         self._inner: Any = None
         self._over = False
         self._started = False
@@ -126,7 +153,9 @@ class _Relay:
         self._caller = caller
         self._over = False
         try:
-            self._inner = caller.call().__await__()
+            self._awaitable = caller.call()
+            method = getattr(self._awaitable, "__await__", None)
+            self._inner = _wait_for(self._awaitable).__await__() if method is None else method()
             self._waits_for = next(self._inner, _END)
         except BaseException as error:
             self._end(error)
@@ -146,6 +175,8 @@ class _Relay:
         if not self._started:
             self._started = True
             waits_for, self._waits_for = self._waits_for, None
+        elif self._cancellation is not None:
+            return self.throw(self._cancellation)
         else:
             try:
                 waits_for = next(self._inner, _END)
@@ -164,6 +195,10 @@ class _Relay:
 
     def throw(self, error: BaseException) -> object:
         """Something is thrown into the task: CancelledError, as a rule."""
+        if not self._started:
+            return self._cancelled_at_once(error)
+        if self._cancellation is not None:
+            error, self._cancellation = self._cancellation, None
         if not self._over:
             throw = getattr(self._inner, "throw", None)
             try:
@@ -182,15 +217,35 @@ class _Relay:
         if close is not None:
             close()
 
+    def __getattr__(self, name: str) -> Any:
+        """What coroutines have for those who show or inspect tasks: frame, state and name are the application's."""
+        return getattr(self._awaitable, name)
+
+    def _cancelled_at_once(self, error: BaseException) -> object:
+        """The task was cancelled in its first step. It goes on like any other: what it waits for is cancelled first."""
+        self._started = True
+        if self._over:
+            raise error
+        waits_for, self._waits_for = self._waits_for, None
+        is_future = getattr(waits_for, "_asyncio_future_blocking", False)
+        if not (is_future and waits_for.cancel(*error.args)):  # type: ignore[attr-defined]
+            self._cancellation = error
+        return waits_for
+
     def _end(self, error: BaseException | None) -> None:
         caller, self._caller = self._caller, None
-        self._inner = None
+        self._awaitable = self._inner = None
         self._over = True
         caller.ended(error)
 
 
 _END: Final = object()
 """What an iterator gives at its end."""
+
+
+async def _wait_for(awaitable: Awaitable[object]) -> None:
+    """For what has no ``__await__``: generators may be awaited by what their function was decorated with."""
+    await awaitable
 
 
 def start_task(loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, T], context: Context) -> Task[T]:

@@ -6,8 +6,10 @@ import contextvars
 import gc
 import inspect
 import itertools
+import sys
+import types
 import weakref
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -309,6 +311,10 @@ def cancel(task: asyncio.Task[Any]) -> None:
     task.cancel()
 
 
+def set_an_attribute(task: asyncio.Task[Any]) -> None:
+    task.user = "mine"  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize(
     "touch",
     [
@@ -320,6 +326,7 @@ def cancel(task: asyncio.Task[Any]) -> None:
         rename,
         add_a_callback,
         cancel,
+        set_an_attribute,
     ],
 )
 def test_what_one_does_with_its_task_and_context_the_next_does_not_find(
@@ -336,6 +343,7 @@ def test_what_one_does_with_its_task_and_context_the_next_does_not_find(
         assert task is not None
         known = [each() if isinstance(each, weakref.ref) else each for each in KEPT]
         assert not any(task is each or (isinstance(each, dict) and task in each) for each in known)
+        assert not hasattr(task, "user")
         found.extend((task.get_name(), VARIABLE.get(), task.cancelling()))
         await next_turn()
         found.append("went on")
@@ -348,6 +356,58 @@ def test_what_one_does_with_its_task_and_context_the_next_does_not_find(
         assert KEPT[0].done(), "who waits for it has not to wait for ever"
     if touch is add_a_callback:
         assert KEPT == ["done"]
+
+
+def test_attributes_are_noticed_whenever_they_are_set(loop: asyncio.AbstractEventLoop, starter: Starter) -> None:
+    found: list[object] = []
+
+    async def look() -> None:
+        found.append(getattr(asyncio.current_task(), "user", None))
+
+    async def touch() -> None:
+        await look()
+        set_an_attribute(asyncio.current_task())  # type: ignore[arg-type]
+
+    start_in(loop, starter, look, look, touch, touch, look)
+    assert found == [None] * 5
+
+
+class Incomparable:
+    """As arrays are, and what makes queries of comparisons."""
+
+    def __eq__(self, other: object) -> bool:
+        raise ValueError
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize("make", [list, Incomparable])
+def test_a_variable_set_to_an_equal_value_is_set_all_the_same(
+    loop: asyncio.AbstractEventLoop, make: Callable[[], Any]
+) -> None:
+    variable: contextvars.ContextVar[Any] = contextvars.ContextVar("variable")
+    original = make()
+    found: list[bool] = []
+
+    async def work() -> None:
+        found.append(variable.get() is original)
+        variable.set(make())
+
+    context = contextvars.copy_context()
+    context.run(variable.set, original)
+    assert [ends for ends, _ in start_in(loop, Starter(loop, context), work, work)] == [[None], [None]]
+    assert found == [True, True]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="tasks do not tell their context")
+def test_a_context_that_somebody_has_is_not_used_again(loop: asyncio.AbstractEventLoop, starter: Starter) -> None:
+    contexts: list[Any] = []
+
+    async def work() -> None:
+        contexts.append(asyncio.current_task().get_context())  # type: ignore[union-attr]
+
+    start_in(loop, starter, work, work)
+    assert contexts[0] is not contexts[1]
 
 
 def raise_at_once() -> Awaitable[None]:
@@ -373,6 +433,19 @@ def test_an_error_reaches_the_caller(
     assert start_in(loop, starter, raise_in_the_first_step)[0][1] is None
 
 
+@types.coroutine
+def generator() -> Iterator[None]:
+    yield
+
+
+def test_what_cannot_be_awaited_is_told_in_the_words_of_await(
+    loop: asyncio.AbstractEventLoop, starter: Starter
+) -> None:
+    [(ends, _)] = start_in(loop, starter, lambda: None)  # type: ignore[arg-type, return-value]
+    assert isinstance(ends[0], TypeError)
+    assert "NoneType can't be used in 'await'" in str(ends[0])
+
+
 class Custom:
     """An awaitable that is none of asyncio's: it lets one turn of the loop pass."""
 
@@ -380,7 +453,7 @@ class Custom:
         return iter([None])
 
 
-@pytest.mark.parametrize("function", [Custom, lambda: DONE, lambda: Ready("ignored"), next_turn])
+@pytest.mark.parametrize("function", [Custom, lambda: DONE, lambda: Ready("ignored"), next_turn, generator])
 def test_whatever_can_be_awaited_will_do(
     loop: asyncio.AbstractEventLoop, starter: Starter, function: Callable[[], Awaitable[Any]]
 ) -> None:
@@ -416,6 +489,88 @@ def test_who_survives_a_cancellation_goes_on(loop: asyncio.AbstractEventLoop, st
     [(ends, task)] = start_in(loop, starter, stubborn)
     run_in(loop, task.cancel)
     assert ends == [None]
+
+
+async def cancel_and_wait_for_a_child() -> None:
+    child = asyncio.create_task(wait_for_ever())
+    asyncio.current_task().cancel("enough")  # type: ignore[union-attr]
+    try:
+        await child
+    except asyncio.CancelledError as error:
+        KEPT.append(f"child is cancelled: {child.cancelled()}, {error}")
+        raise
+
+
+async def cancel_and_go_on() -> None:
+    asyncio.current_task().cancel("enough")  # type: ignore[union-attr]
+    for _ in range(2):
+        try:
+            await asyncio.sleep(0)
+        except asyncio.CancelledError as error:
+            KEPT.append(f"woken: {error}")
+    KEPT.append("at the end")
+
+
+async def cancel_and_wait_for_what_is_done() -> None:
+    asyncio.current_task().cancel("enough")  # type: ignore[union-attr]
+    done = asyncio.get_running_loop().create_future()
+    done.set_result(None)
+    await done
+    KEPT.append("waited")
+    await Custom()
+    KEPT.append("not reached")
+
+
+async def cancel_and_wait_for_nothing() -> None:
+    asyncio.current_task().cancel("enough")  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        cancel_and_wait_for_a_child,
+        cancel_and_go_on,
+        cancel_and_wait_for_what_is_done,
+        cancel_and_wait_for_nothing,
+    ],
+)
+def test_a_task_that_cancels_itself_goes_on_like_any_other(
+    loop: asyncio.AbstractEventLoop, starter: Starter, function: Callable[[], Coroutine[Any, Any, None]]
+) -> None:
+    async def watch() -> None:
+        asyncio.current_task().add_done_callback(lambda task: KEPT.append(f"cancelled: {task.cancelled()}"))  # type: ignore[union-attr]
+        await function()
+
+    KEPT.clear()
+    loop.create_task(watch())
+    turn(loop, 5)
+    expected = KEPT.copy()
+    KEPT.clear()
+    [(ends, task)] = start_in(loop, starter, watch)
+    assert task is None or task.done()
+    assert len(ends) == 1
+    if ends[0] is not None:
+        expected[-1] = "cancelled: False"  # the caller was told
+    assert expected == KEPT
+    assert asyncio.all_tasks(loop) == set()
+
+
+def test_who_looks_at_a_task_sees_the_application(loop: asyncio.AbstractEventLoop, starter: Starter) -> None:
+    seen: list[Any] = []
+
+    def look(task: Any) -> None:
+        seen.append((inspect.getcoroutinestate(task.get_coro()), "work()" in repr(task), len(task.get_stack()) > 0))
+
+    async def work() -> None:
+        look(asyncio.current_task())
+        await next_turn()
+        await next_turn()
+
+    def start() -> None:
+        look(starter.start(Caller(work)))
+
+    run_in(loop, start)
+    assert seen == [(inspect.CORO_RUNNING, True, True), (inspect.CORO_SUSPENDED, True, True)]
 
 
 def test_a_starter_leaves_quietly(loop: asyncio.AbstractEventLoop) -> None:
@@ -621,6 +776,18 @@ def test_a_ready_awaitable_behaves_like_a_coroutine() -> None:
             each.throw(ZeroDivisionError())
         with pytest.raises(StopIteration):
             each.send(None)
+
+
+def test_who_cancels_itself_is_not_waited_for() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        asyncio.current_task().cancel()  # type: ignore[union-attr]
+        await asyncio.sleep(0)
+
+    with serve(app) as server:
+        with server.connect() as client:
+            assert client.get().status == 503
+        server.idle()
+        assert not server.engine.exchanges
 
 
 # -- anyio -------------------------------------------------------------------------------------------------------------
