@@ -189,7 +189,7 @@ class Exchange(Sink):
         if self._disconnected:
             raise ClientDisconnected("the client has disconnected")
         body = fields.get("body", b"")
-        if not isinstance(body, bytes):
+        if type(body) is not bytes:
             body = bytes(memoryview(body))
         end = not fields.get("more_body", False)
         stream = self._stream

@@ -23,6 +23,10 @@ PART = {"type": "http.response.body", "body": b"part", "more_body": True}
 END = {"type": "http.response.body", "body": b"end"}
 
 
+class Bytes(bytes):
+    """Bytes of somebody's own, as numpy's are."""
+
+
 def errors(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
     return [record for record in caplog.records if record.levelno >= logging.ERROR]
 
@@ -40,6 +44,8 @@ def errors(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
         ([{"type": "http.response.start", "status": 200}, END], b"end"),
         ([START, {"type": "http.response.body", "body": bytearray(b"array")}], b"array"),
         ([START, {"type": "http.response.body", "body": memoryview(b"view")}], b"view"),
+        ([START, {"type": "http.response.body", "body": Bytes(b"sub")}], b"sub"),
+        ([START, PART, {"type": "http.response.body", "body": Bytes(b"sub")}], b"partsub"),
         ([START, {"type": "http.response.body", "body": bytearray(b"a"), "more_body": True}, END], b"aend"),
         ([{"type": "http.response.start", "status": 200, "headers": iter([(b"x", b"y")])}, END], b"end"),
         ([{"type": "http.response.start", "status": 200, "headers": ([b"x", b"y"],)}, END], b"end"),
