@@ -162,10 +162,11 @@ async def litmus(listener: socket.socket) -> AsyncIterator[None]:
     """Litmus's connections over an engine, with what its worker does around them."""
     from litmus.memory.segment import Segment
     from litmus.memory.slab import Slab
-    from litmus.server.connection import Connection
     from litmus.server.deadlines import TICK
     from litmus.server.engine import Engine
     from litmus.settings import load
+    from litmus.worker.accept import Acceptor
+    from litmus.worker.boot import Listener
 
     loop = asyncio.get_running_loop()
     settings = load(None, environ={}, overrides=[])
@@ -181,13 +182,14 @@ async def litmus(listener: socket.socket) -> AsyncIterator[None]:
             engine.tick()
 
     ticking = asyncio.create_task(tick())
-    server = await loop.create_server(lambda: Connection(engine, engine.limits), sock=listener)  # type: ignore[arg-type, return-value]
+    acceptor = Acceptor(engine, [Listener(settings.listen[0], listener)], capacity=10_000)
+    acceptor.open()
     gc.collect()
     gc.freeze()
     try:
         yield
     finally:
-        server.close()
+        acceptor.close()
         await engine.idle()
         ticking.cancel()
 

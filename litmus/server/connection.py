@@ -28,7 +28,7 @@ from litmus.protocols.machine import Deadline, Host, Machine, Stream
 from litmus.protocols.request import Request
 from litmus.server.engine import Engine
 from litmus.server.exchange import Exchange
-from litmus.server.scope import Address, Client
+from litmus.server.scope import Client
 
 log = logging.getLogger("litmus.server")
 
@@ -49,6 +49,7 @@ class Connection(Host):
     Args:
         engine: the worker's means.
         limits: what the peer may demand.
+        client: the peer.
         on_lost: called when the connection is gone.
 
     Attributes:
@@ -81,8 +82,11 @@ class Connection(Host):
         "spoke",
     )
 
-    def __init__(self, engine: Engine, limits: Limits, on_lost: Callable[[], object] | None = None) -> None:
+    def __init__(
+        self, engine: Engine, limits: Limits, client: Client, on_lost: Callable[[], object] | None = None
+    ) -> None:
         self._engine = engine
+        self._client = client
         self._on_lost = on_lost
         self._jitter = engine.next_jitter()
         self._machine: Machine | None = Http1(self, engine.parser, limits)
@@ -109,13 +113,6 @@ class Connection(Host):
         """The connection is open: enter it, and start the clock for its first request."""
         engine = self._engine
         self._transport = cast(asyncio.Transport, transport)  # uvloop's transports only look like one
-        peer = _address(transport.get_extra_info("peername"))
-        server = _address(transport.get_extra_info("sockname"))
-        if server is not None and server[1] is None:
-            peer = None  # the client's end of a Unix socket has no name
-        elif peer is None:
-            self.abort()  # it was reset before we came to it: nobody is there any more
-        self._client = Client(peer, server, "http", engine.settings.app.root_path)
         engine.connections.add(self)
         engine.counters.connection_opened()
         if engine.draining:
@@ -514,12 +511,3 @@ class Connection(Host):
         if self._paused:
             self._paused = False
             self._transport.resume_reading()
-
-
-def _address(name: Any) -> Address | None:
-    """A socket name as ASGI wants it: (host, port), or (path, None) for a Unix socket."""
-    if isinstance(name, tuple):
-        return name[0], name[1]
-    if isinstance(name, bytes):
-        name = name.decode("utf-8", "surrogateescape")
-    return (name, None) if name else None

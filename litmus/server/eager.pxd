@@ -40,5 +40,4 @@ cdef class _Relay:
     cdef _end(self, error)
 
 
-cpdef start_task(loop, coroutine, context)
 cdef tuple _prepared(loop, coroutine, context)

@@ -14,14 +14,12 @@ from __future__ import annotations
 import asyncio
 from asyncio import Task
 from asyncio.tasks import _enter_task, _leave_task, _register_task, _unregister_task
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from contextvars import Context, ContextVar
 from gc import get_referents
 from sys import getrefcount
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Protocol
 from weakref import getweakrefcount
-
-T = TypeVar("T")
 
 NAME: Final = "request"
 """The name of the tasks. asyncio would number them, which costs more than it tells."""
@@ -246,13 +244,6 @@ _END: Final = object()
 async def _wait_for(awaitable: Awaitable[object]) -> None:
     """For what has no ``__await__``: generators may be awaited by what their function was decorated with."""
     await awaitable
-
-
-def start_task(loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, T], context: Context) -> Task[T]:
-    """Run ``coroutine`` in a new task, the first step right now. Must not be called from within another task."""
-    task, step = _prepared(loop, coroutine, context)
-    context.run(step)
-    return task
 
 
 _caught: list[tuple[Callable[..., object], tuple[Any, ...], Context | None]] = []

@@ -54,7 +54,7 @@ class Engine:
         window: the slab buffer that every connection reads into. Reads are synchronous, so one serves all; what a
             machine does not consume at once moves to a lease of the connection's own.
         connections: those that are open.
-        adopting: the tasks of accepted sockets that are not connections yet.
+        adopting: accepted sockets that are not connections yet.
         exchanges: those whose application is waiting for something.
         limits: what the peers may demand.
         deadlines: how long each of them is, in ticks; 0: for ever.
@@ -96,7 +96,7 @@ class Engine:
         self.access = access
         self.connections: set[Connection] = set()
         self.exchanges: set[Exchange] = set()
-        self.adopting: set[asyncio.Task[Any]] = set()
+        self.adopting: set[object] = set()
         self.draining = False
         self.on_connections_changed: Callable[[], None] = _ignore
         self._outbox: list[Connection] = []

@@ -52,6 +52,15 @@ class Client:
         }
 
 
+def address(name: Any) -> Address | None:
+    """A socket's name as ASGI wants it: (host, port), or (path, None) for a Unix socket. None if it has no name."""
+    if isinstance(name, tuple):
+        return name[0], name[1]
+    if isinstance(name, bytes):
+        name = name.decode("utf-8", "surrogateescape")
+    return (name, None) if name else None
+
+
 def http_scope(template: Scope, request: Request, state: dict[str, Any]) -> Scope:
     """The scope of one request.
 

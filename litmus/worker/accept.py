@@ -9,15 +9,15 @@ import logging
 import resource
 import select
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 
 from litmus.protocols.limits import Limits
 from litmus.server.connection import Connection
 from litmus.server.deadlines import ticks
-from litmus.server.eager import start_task
 from litmus.server.engine import Engine
+from litmus.server.scope import Address, Client, address
 from litmus.worker.boot import Listener
 from litmus.worker.refusals import Refusals
 
@@ -171,9 +171,11 @@ class Acceptor:
                 self._watch(each)
 
     def _watch(self, listener: socket.socket) -> None:
+        name = listener.getsockname()
         # By address, because what another slot listens on has the same ones.
-        limits = self._limits.get(listener.getsockname(), self._engine.limits)
-        self._engine.loop.add_reader(listener.fileno(), self._readable, listener, limits)
+        limits = self._limits.get(name, self._engine.limits)
+        server = None if name[0] in _WILDCARDS else address(name)
+        self._engine.loop.add_reader(listener.fileno(), self._readable, _Door(listener, server, limits))
 
     def _pause(self) -> None:
         if self._accepting:
@@ -181,7 +183,7 @@ class Acceptor:
             for each in self._sockets:
                 self._engine.loop.remove_reader(each.fileno())
 
-    def _readable(self, listener: socket.socket, limits: Limits) -> None:
+    def _readable(self, door: _Door) -> None:
         for _ in range(_BATCH):
             if self._number() >= self._capacity:
                 self._warn()
@@ -191,7 +193,7 @@ class Acceptor:
                     self._engine.wheel.arm(self, self._patience)
                 return
             try:
-                taken = self._take(listener)
+                taken = self._take(door.listener)
             except OSError as error:
                 # The connection stays queued, and asking again at once would change nothing.
                 log.error("cannot accept a connection: %s", error)
@@ -204,7 +206,7 @@ class Acceptor:
                     self.due = 0
                 return
             self._arrived.set()
-            self._receive(*taken, limits)
+            self._receive(*taken, door)
 
     def expire(self) -> None:
         """The worker has been full for long enough: refuse those who wait."""
@@ -249,36 +251,81 @@ class Acceptor:
         except (BlockingIOError, ConnectionAbortedError):
             return None
 
-    def _receive(self, accepted: socket.socket, peer: Any, limits: Limits) -> None:
+    def _receive(self, accepted: socket.socket, peer: Any, door: _Door) -> None:
         """Make a connection of an accepted socket, unless its peer has too many."""
         visit = None
-        if self._most_visits and accepted.family != socket.AF_UNIX:
+        if accepted.family == socket.AF_UNIX:
+            peer = None  # the client's end of a Unix socket has no name
+        elif self._most_visits:
             host = _host(peer)
             if self._visits.get(host, 0) >= self._most_visits:
                 reason = f"{host} has {self._most_visits} connections open, the most allowed for one address"
                 self._refusals.refuse(accepted, host, "too many connections from this address", reason)
                 return
             visit = _Visit(self._visits, host)
-        loop = self._engine.loop
-        opening = loop.connect_accepted_socket(partial(self._connection, limits, visit), accepted)
-        task = start_task(loop, opening, self._engine.context.copy())
-        self._engine.adopting.add(task)
-        task.add_done_callback(partial(self._adopted, visit))
+        engine = self._engine
+        server = door.server or address(accepted.getsockname())
+        client = Client(address(peer), server, "http", engine.settings.app.root_path)
+        connection = Connection(engine, door.limits, client, None if visit is None else visit.end)
+        opening = _Opening(engine.loop.connect_accepted_socket(lambda: cast(Any, connection), accepted))
+        engine.adopting.add(opening)
+        opening.run(partial(self._adopted, opening, visit))
 
-    def _adopted(self, visit: _Visit | None, task: asyncio.Task[Any]) -> None:
+    def _adopted(self, opening: _Opening, visit: _Visit | None, error: Exception | None) -> None:
         """The accepted socket has become a connection, or failed to."""
-        self._engine.adopting.discard(task)
-        error = None if task.cancelled() else task.exception()
+        self._engine.adopting.discard(opening)
         if error is not None:
             log.error("cannot open an accepted connection: %s", error)
-        if visit is not None and (error is not None or task.cancelled()):
-            visit.end()
+            if visit is not None:
+                visit.end()
         self._changed()
         self._engine.left()
 
-    def _connection(self, limits: Limits, visit: _Visit | None) -> Any:
-        on_lost = None if visit is None else visit.end
-        return cast(asyncio.BufferedProtocol, Connection(self._engine, limits, on_lost))
+
+_WILDCARDS: Final = ("0.0.0.0", "::")
+
+
+class _Door(NamedTuple):
+    """A listening socket.
+
+    Attributes:
+        server: its address, None if it listens on all that the machine has.
+        limits: of the connections that come in here.
+    """
+
+    listener: socket.socket
+    server: Address | None
+    limits: Limits
+
+
+class _Opening:
+    """Runs the coroutine that opens a transport. It waits once, for the loop's next turn, and needs no task."""
+
+    __slots__ = ("_coroutine", "_on_end")
+
+    def __init__(self, coroutine: Coroutine[Any, Any, object]) -> None:
+        self._coroutine = coroutine
+
+    def run(self, on_end: Callable[[Exception | None], object]) -> None:
+        """Begin. ``on_end`` is told of the end, and of the error if there is one."""
+        self._on_end = on_end
+        self._step(None)
+
+    def _step(self, waited_for: asyncio.Future[Any] | None) -> None:
+        try:
+            future = self._coroutine.send(None)
+        except StopIteration:
+            self._end(None)
+        except Exception as error:
+            self._end(error)
+        else:
+            future._asyncio_future_blocking = False  # as a task says that it has seen it
+            future.add_done_callback(self._step)
+
+    def _end(self, error: Exception | None) -> None:
+        on_end = self._on_end
+        del self._on_end  # it knows this opening: nothing is to be left to the garbage collector
+        on_end(error)
 
 
 class _Visit:

@@ -26,7 +26,7 @@ from support.turns import next_turn, turn
 from litmus.asgi import Receive, Scope, Send
 from litmus.server import eager
 from litmus.server.awaitables import DONE, Ready
-from litmus.server.eager import Starter, start_task
+from litmus.server.eager import Starter
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 VARIABLE: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="nothing")
@@ -63,7 +63,7 @@ def serve_once(steps: Callable[[Scope, Receive, Send], Awaitable[Any]]) -> Itera
         yield server.note()
 
 
-# -- start_task --------------------------------------------------------------------------------------------------------
+# -- Starter -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(params=["uvloop", "asyncio"])
@@ -76,137 +76,6 @@ def loop(request: pytest.FixtureRequest) -> Any:
 def run_in(loop: asyncio.AbstractEventLoop, function: Callable[[], None], turns: int = 5) -> None:
     loop.call_soon(function)
     turn(loop, turns)
-
-
-def test_the_first_step_is_taken_at_once(loop: asyncio.AbstractEventLoop) -> None:
-    steps: list[object] = []
-
-    async def work() -> None:
-        steps.append(asyncio.current_task())
-        await next_turn()
-        steps.append(asyncio.current_task())
-
-    def start() -> None:
-        task = start_task(loop, work(), contextvars.copy_context())
-        assert isinstance(task, asyncio.Task)
-        assert steps == [task]
-        assert not task.done()
-        assert asyncio.current_task(loop) is None
-        assert task in asyncio.all_tasks(loop)
-        steps.append("started")
-
-    run_in(loop, start)
-    task, started, again = steps
-    assert started == "started"
-    assert task is again
-    assert asyncio.all_tasks(loop) == set()
-
-
-def test_a_task_that_waits_for_nothing_is_done_when_it_is_started(loop: asyncio.AbstractEventLoop) -> None:
-    done: list[bool] = []
-
-    async def work() -> None:
-        pass
-
-    run_in(loop, lambda: done.append(start_task(loop, work(), contextvars.copy_context()).done()))
-    assert done == [True]
-
-
-def test_an_error_in_the_first_step_stays_in_the_task(loop: asyncio.AbstractEventLoop) -> None:
-    tasks: list[asyncio.Task[None]] = []
-
-    async def fail() -> None:
-        raise ValueError
-
-    run_in(loop, lambda: tasks.append(start_task(loop, fail(), contextvars.copy_context())))
-    assert isinstance(tasks[0].exception(), ValueError)
-
-
-def test_tasks_started_one_after_the_other_do_not_mix(loop: asyncio.AbstractEventLoop) -> None:
-    steps: list[str] = []
-
-    async def work(name: str) -> None:
-        VARIABLE.set(name)
-        for _ in range(3):
-            steps.append(VARIABLE.get())
-            await next_turn()
-
-    def start() -> None:
-        for name in "abc":
-            start_task(loop, work(name), contextvars.copy_context())
-        assert VARIABLE.get() == "nothing"
-        loop.call_soon(steps.append, "callback")
-
-    run_in(loop, start)
-    assert steps[:3] == ["a", "b", "c"]
-    assert sorted(steps) == ["a"] * 3 + ["b"] * 3 + ["c"] * 3 + ["callback"]
-
-
-def test_what_the_first_step_schedules_comes_later(loop: asyncio.AbstractEventLoop) -> None:
-    steps: list[str] = []
-
-    async def child() -> None:
-        steps.append("child")
-
-    async def work() -> None:
-        loop.call_soon(steps.append, "soon")
-        task = asyncio.create_task(child())
-        steps.append("first step")
-        await task
-
-    run_in(loop, lambda: start_task(loop, work(), contextvars.copy_context()))
-    assert steps == ["first step", "soon", "child"]
-
-
-def test_a_task_can_be_cancelled_and_awaited(loop: asyncio.AbstractEventLoop) -> None:
-    ends: list[str] = []
-    tasks: list[asyncio.Task[None]] = []
-
-    async def work() -> None:
-        try:
-            await asyncio.Event().wait()
-        except asyncio.CancelledError as error:
-            ends.append(str(error))
-            raise
-
-    async def watch() -> None:
-        try:
-            await tasks[0]
-        except asyncio.CancelledError:
-            ends.append("watched")
-
-    run_in(loop, lambda: tasks.append(start_task(loop, work(), contextvars.copy_context())))
-    watching = loop.create_task(watch())
-    run_in(loop, lambda: tasks[0].cancel("enough"))
-    assert ends == ["enough", "watched"]
-    assert watching.done()
-
-
-def test_who_uses_the_loop_while_a_task_is_made_does_not_take_its_place(
-    loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As a finalizer may, when the collector comes in between: before the task's own first step or behind it."""
-    called: list[str] = []
-    tasks: list[asyncio.Task[None]] = []
-    real = asyncio.Task
-
-    async def work() -> None:
-        called.append("step")
-
-    def make(*arguments: Any, **options: Any) -> asyncio.Task[None]:
-        loop.call_soon(called.append, "before")
-        task = real(*arguments, **options)
-        loop.call_soon(called.append, "behind")
-        return task
-
-    monkeypatch.setattr(eager, "Task", make)
-    run_in(loop, lambda: tasks.append(start_task(loop, work(), contextvars.copy_context())))
-    assert tasks[0].done()
-    assert called[0] == "step"
-    assert sorted(called) == ["before", "behind", "step"]
-
-
-# -- Starter -----------------------------------------------------------------------------------------------------------
 
 
 class Caller:
@@ -239,6 +108,29 @@ def start_in(loop: asyncio.AbstractEventLoop, starter: Starter, *functions: Call
     tasks: list[asyncio.Task[None] | None] = []
     run_in(loop, lambda: tasks.extend(starter.start(caller) for caller in callers))
     return [(caller.ends, task) for caller, task in zip(callers, tasks, strict=True)]
+
+
+def test_who_uses_the_loop_while_a_task_is_made_does_not_take_its_place(
+    loop: asyncio.AbstractEventLoop, starter: Starter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a finalizer may, when the collector comes in between: before the task's own first step or behind it."""
+    called: list[str] = []
+    real = asyncio.Task
+
+    async def work() -> None:
+        called.append("step")
+
+    def make(*arguments: Any, **options: Any) -> asyncio.Task[None]:
+        loop.call_soon(called.append, "before")
+        task = real(*arguments, **options)
+        loop.call_soon(called.append, "behind")
+        return task
+
+    monkeypatch.setattr(eager, "Task", make)
+    [(ends, task)] = start_in(loop, starter, work)
+    assert (ends, task) == ([None], None)
+    assert called[0] == "step"
+    assert sorted(called) == ["before", "behind", "step"]
 
 
 def test_what_waits_for_nothing_has_ended_when_it_is_started(loop: asyncio.AbstractEventLoop, starter: Starter) -> None:

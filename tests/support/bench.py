@@ -12,6 +12,9 @@ from support.turns import turn
 
 from litmus.asgi import Application
 from litmus.server.connection import Connection
+from litmus.server.scope import Client
+
+CLIENT = Client(("192.0.2.1", 4711), ("192.0.2.2", 80), "http", "")
 
 
 class RubberTransport:
@@ -39,7 +42,8 @@ class RubberTransport:
         return b"".join(self.writes)
 
     def get_extra_info(self, name: str) -> Any:
-        return {"peername": ("192.0.2.1", 4711), "sockname": ("192.0.2.2", 80), "socket": self}.get(name)
+        assert name == "socket"
+        return self
 
     def setsockopt(self, level: int, option: int, value: bytes) -> None:
         assert (level, option) == (socket.SOL_SOCKET, socket.SO_LINGER)
@@ -92,7 +96,7 @@ class Bench:
         self.loop = loop
         self.engine, self.access = make_engine(application, loop, **options)
         self.transport = RubberTransport(self)
-        self.connection: Any = Connection(self.engine, self.engine.limits)
+        self.connection: Any = Connection(self.engine, self.engine.limits, CLIENT)
         self.errors: list[dict[str, Any]] = []
         loop.set_exception_handler(lambda loop, context: self.errors.append(context))
         self.do(lambda: self.connection.connection_made(self.transport))

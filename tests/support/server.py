@@ -20,12 +20,15 @@ from litmus.memory import scoreboard
 from litmus.memory.segment import Segment
 from litmus.memory.slab import Slab
 from litmus.server.access import AccessLog
-from litmus.server.connection import Connection
 from litmus.server.deadlines import TICK_NS
 from litmus.server.engine import Engine
 from litmus.settings import Override, Settings, load
+from litmus.worker.accept import Acceptor
+from litmus.worker.boot import Listener
 
 T = TypeVar("T")
+
+MOST_CONNECTIONS = 10_000
 
 
 @cache
@@ -178,14 +181,12 @@ class Server:
         self.loop.set_exception_handler(lambda loop, context: self.errors.append(context))
         self._stop = asyncio.Event()
         self.engine, self.access = make_engine(self.application, self.loop, **self._options)
-        create = self.loop.create_unix_server if self._listener.family == socket.AF_UNIX else self.loop.create_server
-        server = await create(self._connection, sock=self._listener.dup())  # type: ignore[operator]
+        listener = Listener(self.engine.settings.listen[0], self._listener)
+        acceptor = Acceptor(self.engine, [listener], capacity=MOST_CONNECTIONS)
+        acceptor.open()
         self._started.set()
         await self._stop.wait()
-        server.close()
-
-    def _connection(self) -> Any:
-        return Connection(self.engine, self.engine.limits)
+        acceptor.close()
 
 
 @contextmanager
