@@ -71,10 +71,13 @@ def describe() -> dict[str, Any]:
 
 
 def python_build() -> str:
-    """The interpreter, and whether it was built the slow way, by a bare ``./configure`` (profile-guided is faster)."""
+    """The interpreter, and whether it may be a slow one, of a bare ``./configure``: profile-guided builds are faster.
+
+    Distributions may have ways of their own to build those, which do not show.
+    """
     name = f"{platform.python_implementation()} {platform.python_version()}"
     optimized = "--enable-optimizations" in (sysconfig.get_config_var("CONFIG_ARGS") or "")
-    return name if optimized else f"{name} (built without --enable-optimizations)"
+    return name if optimized else f"{name} (configured without --enable-optimizations)"
 
 
 def cpu_model() -> str:

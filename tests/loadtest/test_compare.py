@@ -163,7 +163,7 @@ def test_one_processor_is_not_enough(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_a_slowly_built_python_is_told(arguments: str | None, slow: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sysconfig, "get_config_var", lambda _: arguments)
-    assert ("built without --enable-optimizations" in machine.python_build()) is slow
+    assert ("configured without --enable-optimizations" in machine.python_build()) is slow
 
 
 def test_all_servers_are_known() -> None:
