@@ -13,7 +13,6 @@ cdef class Starter:
 
 cdef class _Spare:
     cdef object _attributes
-    cdef Py_ssize_t _context_references
     cdef Py_ssize_t _references
     cdef object context
     cdef _Relay relay

@@ -85,7 +85,7 @@ class _Spare:
         relay: its coroutine.
     """
 
-    __slots__ = ("_attributes", "_context_references", "_references", "context", "relay", "step", "task")
+    __slots__ = ("_attributes", "_references", "context", "relay", "step", "task")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, context: Context) -> None:
         self.context = context.copy()
@@ -95,8 +95,8 @@ class _Spare:
         _unregister_task(task)  # who waits for all tasks would wait for it for ever
         task._log_destroy_pending = False  # type: ignore[attr-defined]
         copy = self.context
-        self._references = getrefcount(task)
-        self._context_references = getrefcount(copy)
+        relay = self.relay
+        self._references = getrefcount(task) + getrefcount(copy) + getrefcount(relay)
         self._attributes: dict[str, object] | None = None  # until it is looked for
 
     def is_unchanged(self, variables: list[tuple[ContextVar[Any], object]]) -> bool:
@@ -106,10 +106,10 @@ class _Spare:
         """
         task = self.task
         copy = self.context
+        relay = self.relay
         if (
-            getrefcount(task) != self._references
+            getrefcount(task) + getrefcount(copy) + getrefcount(relay) != self._references
             or getweakrefcount(task)
-            or getrefcount(copy) != self._context_references
             or len(copy) != len(variables)
             or task.get_name() is not NAME
             or task._must_cancel  # type: ignore[attr-defined]

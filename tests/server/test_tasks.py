@@ -302,6 +302,23 @@ def test_a_context_that_somebody_has_is_not_used_again(loop: asyncio.AbstractEve
     assert contexts[0] is not contexts[1]
 
 
+def test_who_keeps_its_coroutine_has_no_hold_on_the_next(loop: asyncio.AbstractEventLoop, starter: Starter) -> None:
+    kept: list[Any] = []
+    steps: list[str] = []
+
+    async def one() -> None:
+        kept.append(asyncio.current_task().get_coro())  # type: ignore[union-attr]
+
+    async def other() -> None:
+        await next_turn()
+        steps.append("went on")
+
+    start_in(loop, starter, one)
+    caller = Caller(other)
+    run_in(loop, lambda: (starter.start(caller), kept[0].close()))
+    assert steps == ["went on"]
+
+
 def raise_at_once() -> Awaitable[None]:
     raise ValueError
 
