@@ -198,8 +198,8 @@ class LimitsSettings:
     connections: int = option(
         Whole(0, 10_000_000),
         0,
-        "How many connections a worker keeps open. 0: as many as its descriptors allow, less a reserve. Who comes when "
-        "it is full gets another worker, or waits, see timeouts.queue.",
+        "How many connections a worker keeps open, idle ones included. 0: as many as its descriptors allow, less a "
+        "reserve. Who comes when it is full gets another worker, or waits, see timeouts.queue.",
     )
     connections_per_address: int = option(
         Whole(0, 10_000_000),
@@ -266,13 +266,15 @@ class TimeoutsSettings:
     write: float = option(
         Duration("1ms", "24h"),
         "30s",
-        "How long a client may read nothing at all of a response that it has still to read. It is then given up.",
+        "How long a client may read nothing at all of a response that it has still to read. It is then given up, "
+        "which may take up to twice as long to be noticed. Whatever it reads gives it the whole time again.",
     )
     request: float = option(
         Duration("0s", "24h"),
         "0s",
         "How long a request may take from its head to the end of its response. 0: for ever. One that takes longer is "
-        "answered with 503, or cut if its response has begun, and the application's task is cancelled.",
+        "answered with 503, or cut if its response has begun, and the application's task is cancelled. What blocks "
+        "the event loop, or runs in a thread, is not interrupted.",
     )
     queue: float = option(
         Duration("1ms", "24h"),
@@ -325,7 +327,7 @@ class Settings:
         HostSettings, "A host with bounds of its own; repeat the table for more hosts.", identity="name", optional=True
     )
     memory: MemorySettings = section(MemorySettings, "Memory, for each worker.")
-    limits: LimitsSettings = section(LimitsSettings, "Bounds, for each worker.")
+    limits: LimitsSettings = section(LimitsSettings, "What clients may demand; of connections, each worker.")
     http: HttpSettings = section(HttpSettings, "How requests are read.")
     timeouts: TimeoutsSettings = section(TimeoutsSettings, "How long things may take.")
     log: LogSettings = section(LogSettings, "What is logged, and where.")

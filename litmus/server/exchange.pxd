@@ -31,6 +31,7 @@ cdef class Exchange(Sink):
     cdef int _status
     cdef Stream _stream
     cdef object _task
+    cdef bint _told
     cdef object _waiters
     cdef object _writers
 
@@ -43,6 +44,7 @@ cdef class Exchange(Sink):
     @cython.locals(fields=dict, end=cython.bint)
     cpdef send(self, message)
     cdef _next_message(self)
+    cdef dict _disconnect(self)
     cdef _deliver(self)
     cdef _respond(self, status, headers, bytes body, bint end)
     cdef _complete(self)

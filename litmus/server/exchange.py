@@ -69,6 +69,7 @@ class Exchange(Sink):
         "_status",
         "_stream",
         "_task",
+        "_told",
         "_waiters",
         "_writers",
         "due",
@@ -93,6 +94,7 @@ class Exchange(Sink):
         self._disconnected = False
         self._peer_finished = False
         self._logged = False
+        self._told = False  # that the client has left
         self._waiters: deque[asyncio.Future[Message]] | None = None
         self._writers: list[asyncio.Future[None]] | None = None
         self._pushed_back: Message | None = None
@@ -128,9 +130,13 @@ class Exchange(Sink):
 
     def expire(self) -> None:
         """The request has taken too long: let the client go, and cancel the application's task."""
-        seconds = self.engine.settings.timeouts.request
+        limit = f"{self.engine.settings.timeouts.request:g} s (timeouts.request)"
         self._overdue = True
-        self._fail(f"took longer than {seconds:g} s", 503)
+        if self._stream.blocked:
+            log.info("%s was not read by %s within %s", self._words(), self._client.name, limit)
+            self._abort()
+        else:
+            self._fail(f"took longer than {limit}", 503)
         self._disconnected = True  # for the application, which may still try to respond
         if self._task is not None:
             self._task.cancel("the request took too long")
@@ -244,16 +250,20 @@ class Exchange(Sink):
             message, self._pushed_back = self._pushed_back, None
             return message
         if self._response == _COMPLETE or self._disconnected:
-            return {"type": "http.disconnect"}
+            return self._disconnect()
         if not self._body_seen:
             body = self._stream.read_body()
             if self._disconnected:  # reading can find that the peer broke the protocol
-                return {"type": "http.disconnect"}
+                return self._disconnect()
             self._body_seen = self._stream.body_complete
             if not body and not self._body_seen:
                 return None
             return {"type": "http.request", "body": body, "more_body": not self._body_seen}
-        return {"type": "http.disconnect"} if self._peer_finished else None
+        return self._disconnect() if self._peer_finished else None
+
+    def _disconnect(self) -> Message:
+        self._told = True
+        return {"type": "http.disconnect"}
 
     async def _wait_message(self) -> Message:
         message = self._next_message()  # a task may begin to wait a turn of the loop after it called
@@ -326,6 +336,9 @@ class Exchange(Sink):
                 self._fail("was cancelled", 503)
         elif self._disconnected and _is_disconnect(error):
             self._abort()
+        elif self._told and self._disconnected:
+            # Frameworks have exceptions of their own for this, which know nothing of ours.
+            log.info("%s had left: %s ended with %s", self._client.name, self._words(), _describe(error))
         else:
             self._fail("failed", 500, error)
 

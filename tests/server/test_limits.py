@@ -1,6 +1,7 @@
 """Limits and deadlines as clients and applications meet them, over real sockets; time passes by hand."""
 
 import asyncio
+import logging
 import re
 from collections import Counter
 from typing import Any
@@ -400,7 +401,7 @@ def test_a_request_that_takes_too_long_is_answered_with_503(path: str, caplog: p
         assert server.note() == "cancelled"
         assert logged(server) == [("127.0.0.1", f"GET {path} HTTP/1.1", "503", "20")]
         assert answered(server) == {5: 1}
-        words = f"the application took longer than 3 s: GET {path}"
+        words = f"the application took longer than 3 s (timeouts.request): GET {path}"
         assert [record.getMessage() for record in caplog.records] == [words]
         assert server.engine.board.last_error == words
         client.send(b"GET /afterwards HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -417,6 +418,28 @@ def test_a_response_that_takes_too_long_is_cut() -> None:
         assert client.rest() == b"", "without the last chunk"
         assert server.note() == "cancelled"
         assert logged(server) == [("127.0.0.1", "GET /begun HTTP/1.1", "200", "5")]
+
+
+def test_who_reads_a_response_too_slowly_is_no_fault_of_the_application(caplog: pytest.LogCaptureFixture) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await begin(send, b"")
+        sending = send({"type": "http.response.body", "body": bytes(64 << 20), "more_body": True})
+        server.notes.put("waiting")
+        try:
+            await sending
+        except asyncio.CancelledError:
+            server.notes.put("cancelled")
+
+    caplog.set_level(logging.INFO, "litmus.server")
+    with serve(app, timeouts__request="3s") as server, server.connect() as client:
+        client.send(b"GET /endless HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert server.note() == "waiting"
+        server.tick(3.2)
+        assert server.note() == "cancelled"
+        assert server.engine.board.last_error == ""
+    words = "GET /endless was not read by 127.0.0.1:"
+    assert [record.levelno for record in caplog.records if record.getMessage().startswith(words)] == [logging.INFO]
+    assert all(record.levelno < logging.ERROR for record in caplog.records)
 
 
 def test_a_request_whose_body_takes_too_long() -> None:

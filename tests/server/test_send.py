@@ -399,6 +399,30 @@ def test_send_raises_client_disconnected(caplog: pytest.LogCaptureFixture) -> No
     assert errors(caplog) == [], "an application that gives up because the client has left has not failed"
 
 
+def test_an_application_that_gives_up_when_it_is_told_of_the_disconnect_has_not_failed(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await begin(send, b"x")
+        server.notes.put("begun")
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        raise Boom
+
+    caplog.set_level(logging.INFO, "litmus.server")
+    with serve(app) as server:
+        client = server.connect().send(b"POST /sent HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab")
+        client.head()
+        assert server.note() == "begun"
+        client.reset()
+        server.idle()
+        assert server.engine.board.last_error == ""
+    (record,) = [record for record in caplog.records if "/sent" in record.getMessage()]
+    assert record.levelno == logging.INFO
+    assert record.getMessage().endswith("had left: POST /sent ended with Boom()")
+    assert record.exc_info is None
+
+
 @pytest.mark.parametrize("wrapped", [False, True])
 def test_a_disconnect_that_a_framework_wraps_is_no_error(wrapped: bool, caplog: pytest.LogCaptureFixture) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
