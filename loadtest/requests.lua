@@ -5,12 +5,15 @@ function init(args)
    local file = assert(io.open(args[1], "rb"))
    local bytes = file:read("*a")
    file:close()
-   local before, after = bytes:match("^(.-){id}(.*)$")
-   if before then
+   local parts = {}
+   for part in (bytes .. "{id}"):gmatch("(.-){id}") do
+      parts[#parts + 1] = part
+   end
+   if #parts > 1 then
       local run, number = os.time(), 0
       request = function()
          number = number + 1
-         return before .. string.format("%08x%08x", run, number) .. after
+         return table.concat(parts, string.format("%08x%08x", run, number))
       end
    else
       -- wrk asks for this once only, so nothing is interpreted while it sends.

@@ -113,9 +113,9 @@ _ALL = (
     Workload("browser", f"GET / with a browser's 12 headers, {_ANSWER}", "hello", get("/", _BROWSER), apps.BODY),
     Workload(
         "varied",
-        f"GET / with a browser's 12 headers and a new request id each, {_ANSWER}",
+        f"GET with a browser's 12 headers, another path and request id in each, {_ANSWER}",
         "hello",
-        get("/", _BROWSER + b"X-Request-Id: %b\r\n" % MARK),
+        get(f"/{MARK.decode()}", _BROWSER + b"X-Request-Id: %b\r\n" % MARK),
         apps.BODY,
     ),
     Workload(

@@ -17,8 +17,9 @@ from litmus.memory.lease import Lease
 from litmus.protocols.body import ChunkedDecoder, Decoder, LengthDecoder
 from litmus.protocols.errors import ProtocolError, ResponseError
 from litmus.protocols.limits import Limits
+from litmus.protocols.lines import check_beginning
 from litmus.protocols.machine import Deadline, Headers, Host, Machine, Stream
-from litmus.protocols.request import CHUNKED, NO_BODY, HeadParser, check_beginning
+from litmus.protocols.request import CHUNKED, NO_BODY, HeadParser
 from litmus.protocols.response import CONTINUE, LAST_CHUNK, UNKNOWN, Head, bodiless, chunk, error_response
 
 _GLANCE: Final = 4 << 10
@@ -444,8 +445,8 @@ class Http1(Stream):
         lease.start = start + length
         self._requests += 1
         self._burst += 1
-        self._method = request.method
-        self._version = request.version
+        self._method = request.line.method
+        self._version = request.line.version
         self._persistent = request.keep_alive and not self._draining and self._requests != self._limits.requests
         self._framing = _NOT_STARTED
         self._must_continue = request.expects_continue

@@ -104,11 +104,11 @@ class Exchange(Sink):
     def _begin(self) -> None:
         """Enter the request into the records."""
         engine = self.engine
-        request = self._request
+        line = self._request.line
         engine.counters.request_begun()
         self._started_ns = monotonic_ns()
-        wire = _HTTP2 if request.version == "2" else _HTTP1
-        self._entry = engine.flight.begin(self._started_ns, wire, request.method, self._client.raw_name, request.target)
+        wire = _HTTP2 if line.version == "2" else _HTTP1
+        self._entry = engine.flight.begin(self._started_ns, wire, line.method, self._client.raw_name, line.target)
 
     def start(self) -> None:
         """Call the application. When this returns it has taken its first step and may be done."""
@@ -368,9 +368,9 @@ class Exchange(Sink):
         request = self._request
         access.record(
             self._client.host,
-            request.method,
-            request.target,
-            request.version,
+            request.line.method,
+            request.line.target,
+            request.line.version,
             self._status,
             self._size,
             (monotonic_ns() - self._started_ns) / 1e9,
@@ -379,7 +379,7 @@ class Exchange(Sink):
 
     def _words(self) -> str:
         """The request for the log: as much of its target as the flight recorder shows."""
-        method, target = self._request.method, self._request.target
+        method, target = self._request.line.method, self._request.line.target
         more = "…" if len(target) > PATH_SIZE else ""
         return f"{escape(method)} {escape(target[:PATH_SIZE])}{more}"
 

@@ -1,9 +1,9 @@
 cimport cython
 
+from litmus.protocols.lines cimport RequestLine
 from litmus.protocols.request cimport Request
 
 
-cdef int _PERCENT, _SLASH
 cdef dict _VERSIONS
 
 
@@ -14,6 +14,5 @@ cdef class Client:
     cdef readonly dict template
 
 
-@cython.locals(scope=dict, target=bytes, raw_path=bytes, query=bytes, root_path=str, path=str)
+@cython.locals(scope=dict, line=RequestLine, raw_path=bytes, root_path=str, path=str)
 cpdef dict http_scope(dict template, Request request, dict state)
-cdef bytes _origin_form(bytes target)

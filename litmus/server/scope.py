@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import unquote_to_bytes
 
 from litmus.asgi import VERSIONS, Scope
 from litmus.protocols.request import Request
 
-_PERCENT, _SLASH = b"%/"
 _VERSIONS = VERSIONS
 
 Address = tuple[str, int | None]
@@ -67,36 +65,21 @@ def http_scope(template: Scope, request: Request, state: dict[str, Any]) -> Scop
     ``path`` is the decoded and ``raw_path`` the raw path, both with ``root_path`` in front as the specification has it;
     the target's query is in neither. Each scope has its own shallow copy of the lifespan ``state``.
     """
-    target = request.target
-    if target[0] != _SLASH:
-        target = _origin_form(target)
-    raw_path, _, query = target.partition(b"?")
+    line = request.line
+    path, raw_path = line.path, line.raw_path
     root_path = template["root_path"]
-    if _PERCENT in raw_path or not raw_path.isascii():
-        path = unquote_to_bytes(raw_path).decode("utf-8", "replace")
-    else:
-        path = raw_path.decode("ascii")
     if root_path:
         path = root_path + path
         raw_path = root_path.encode() + raw_path
     scope = template.copy()
     scope["asgi"] = _VERSIONS.copy()
     scope["extensions"] = {}
-    scope["method"] = request.method.decode("ascii")
+    scope["method"] = line.verb
     scope["path"] = path
     scope["raw_path"] = raw_path
-    scope["query_string"] = query
+    scope["query_string"] = line.query
     scope["headers"] = request.headers
     scope["state"] = state.copy()
-    if request.version != "1.1":
-        scope["http_version"] = request.version
+    if line.version != "1.1":
+        scope["http_version"] = line.version
     return scope
-
-
-def _origin_form(target: bytes) -> bytes:
-    """The path and query of a request target that does not begin with them (RFC 9112, section 3.2)."""
-    _, separator, rest = target.partition(b"://")
-    if not separator:
-        return target  # "*" of OPTIONS
-    authority, question, query = rest.partition(b"?")
-    return b"/" + authority.partition(b"/")[2] + question + query

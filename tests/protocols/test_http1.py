@@ -103,7 +103,7 @@ def test_a_request_and_its_response() -> None:
     assert wire.out == b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n" + DATE + b"\r\nok"
     assert wire.state == State.IDLE
     assert not wire.closed
-    assert wire.calls[0].request.target == b"/x"
+    assert wire.calls[0].request.line.target == b"/x"
 
 
 def test_many_requests_on_one_connection() -> None:
@@ -170,7 +170,7 @@ def test_heads_of_every_size_in_a_pipeline(size: int) -> None:
     start, end = b"GET /%d HTTP/1.1\r\nHost: a\r\nX: ", b"\r\n\r\n"
     data = b"".join((start % i).ljust(size - len(end), b"x") + end for i in range(3))
     wire = Wire(ok).feed(b"\r\n" * 3000 + data)
-    assert [call.request.target for call in wire.calls] == [b"/0", b"/1", b"/2"]
+    assert [call.request.line.target for call in wire.calls] == [b"/0", b"/1", b"/2"]
     assert wire.unread == b""
 
 
@@ -180,7 +180,7 @@ def test_a_pipelined_request_waits_for_the_response_before_it() -> None:
     assert wire.state == State.RESPONSE
     assert wire.unread == GET % b"2" + GET % b"3"
     for number in (1, 2, 3):
-        assert wire.calls[-1].request.target == b"/%d" % number
+        assert wire.calls[-1].request.line.target == b"/%d" % number
         wire.calls[-1].respond(b"%d" % number)
         wire.settle()
     assert re.findall(rb"\r\n\r\n(\d)", wire.out) == [b"1", b"2", b"3"]
@@ -422,12 +422,12 @@ def test_a_small_unread_body_is_dropped_and_the_connection_kept(rest: bytes) -> 
     assert wire.state == State.IDLE
     wire.feed(GET % b"more")
     assert statuses(wire.out) == [200] * len(wire.calls)
-    assert wire.calls[-1].request.target == b"/more"
+    assert wire.calls[-1].request.line.target == b"/more"
 
 
 def test_an_unread_chunked_body_is_dropped_and_the_connection_kept() -> None:
     wire = Wire(ok).feed(CHUNKED).feed(b"5\r\nhello\r\n").feed(b"0\r\n\r\n" + GET % b"next")
-    assert [call.request.target for call in wire.calls] == [b"/", b"/next"]
+    assert [call.request.line.target for call in wire.calls] == [b"/", b"/next"]
     assert wire.state == State.IDLE
 
 
@@ -438,7 +438,7 @@ def test_a_partly_read_body_is_dropped_from_there() -> None:
 
     wire = Wire(peek).feed(post(b"0123456789")[:-5]).feed(b"56789" + GET % b"next")
     assert wire.calls[0].body == b"01234"
-    assert wire.calls[1].request.target == b"/next"
+    assert wire.calls[1].request.line.target == b"/next"
 
 
 def test_a_body_that_is_not_worth_reading_ends_the_connection() -> None:

@@ -112,5 +112,5 @@ def advance(call: Call) -> None:
     """One step of a slow application that does what ``echo`` does."""
     call.read()
     if call.complete:
-        call.respond(b"%b %b [%b]" % (call.request.method, call.request.target, call.body))
+        call.respond(b"%b %b [%b]" % (call.request.line.method, call.request.line.target, call.body))
         call.told.append("answered")

@@ -3,9 +3,11 @@
 from itertools import product
 
 import pytest
+from support.wire import described
 
 from litmus.protocols.errors import ProtocolError
-from litmus.protocols.request import _METHODS, CHUNKED, NO_BODY, HeadParser, Request
+from litmus.protocols.lines import METHODS, LineParser
+from litmus.protocols.request import CHUNKED, NO_BODY, HeadParser, Request
 
 
 def head(line: str, *fields: str) -> bytes:
@@ -27,19 +29,18 @@ def parse(data: bytes, parser: HeadParser | None = None) -> Request:
 def outcome(data: bytes, parser: HeadParser) -> object:
     """All that becomes of a head."""
     try:
-        request = parser.parse(data)
+        return described(parser.parse(data))
     except ProtocolError as error:
         return error.status, error.reason
-    return [getattr(request, name) for name in Request.__slots__]
 
 
 def test_a_head() -> None:
     request = parse(
         bare_head("POST /a/b?c=d HTTP/1.1", "Host: example.org", "X-Two: 1", "x-two: 2", "Content-Length: 12")
     )
-    assert request.method == b"POST"
-    assert request.target == b"/a/b?c=d"
-    assert request.version == "1.1"
+    assert request.line.method == b"POST"
+    assert request.line.target == b"/a/b?c=d"
+    assert request.line.version == "1.1"
     assert request.headers == [
         (b"host", b"example.org"),
         (b"x-two", b"1"),
@@ -53,17 +54,17 @@ def test_a_head() -> None:
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "DELETE", "PATCH", "PUT", "PROPFIND", "M-SEARCH"])
 def test_methods(method: str) -> None:
-    assert parse(head(f"{method} / HTTP/1.1")).method == method.encode()
+    assert parse(head(f"{method} / HTTP/1.1")).line.method == method.encode()
 
 
-@pytest.mark.parametrize("method", sorted(_METHODS - {b"PRI"}))
+@pytest.mark.parametrize("method", sorted(METHODS - {b"PRI"}))
 def test_every_known_method_is_taken(method: bytes) -> None:
-    assert parse(head(f"{method.decode()} / HTTP/1.1")).method == method
+    assert parse(head(f"{method.decode()} / HTTP/1.1")).line.method == method
 
 
 @pytest.mark.parametrize("target", ["/", "/a%20b?x=%ff", "*", "http://example.org/x?y", "http://example.org", "/a%23b"])
 def test_targets_are_taken_as_sent(target: str) -> None:
-    assert parse(head(f"OPTIONS {target} HTTP/1.1")).target == target.encode()
+    assert parse(head(f"OPTIONS {target} HTTP/1.1")).line.target == target.encode()
 
 
 @pytest.mark.parametrize(
@@ -142,7 +143,7 @@ def test_an_empty_value() -> None:
 
 def test_an_upgrade_that_nobody_takes_is_a_request() -> None:
     request = parse(head("GET /chat HTTP/1.1", "Connection: Upgrade", "Upgrade: websocket"))
-    assert (request.target, request.body) == (b"/chat", NO_BODY)
+    assert (request.line.target, request.body) == (b"/chat", NO_BODY)
     request = parse(head("POST / HTTP/1.1", "Connection: Upgrade", "Upgrade: h2c", "Content-Length: 4"))
     assert request.body == 4
 
@@ -227,7 +228,7 @@ def test_bad_heads_are_refused(name: str) -> None:
 @pytest.mark.parametrize("line", ["GET  / HTTP/1.1", "GET   / HTTP/1.1"])
 def test_more_than_one_space_is_refused_or_is_not_part_of_the_target(line: str) -> None:
     seen = outcome(head(line), HeadParser())
-    assert isinstance(seen, tuple) or parse(head(line)).target == b"/"
+    assert isinstance(seen, tuple) or parse(head(line)).line.target == b"/"
 
 
 GOOD = [
@@ -341,7 +342,7 @@ def test_the_authority_of_an_absolute_target_takes_the_place_of_host(target: str
     for _ in range(2):
         request = parse(bare_head(f"GET {target} HTTP/1.1", "A: 1", "Host: a", "B: 2"), parser)
         assert request.headers == [(b"a", b"1"), (b"host", b"b:8080"), (b"b", b"2")]
-        assert request.target == target.encode()
+        assert request.line.target == target.encode()
         plain = parse(bare_head("GET / HTTP/1.1", "A: 1", "Host: a", "B: 2"), parser)
         assert plain.headers == [(b"a", b"1"), HOST, (b"b", b"2")]
     old = parse(bare_head(f"GET {target} HTTP/1.0", "A: 1"), parser)
@@ -389,7 +390,7 @@ def test_a_later_minor_version_is_the_last_that_is_known() -> None:
     parser = HeadParser()
     for number in range(2, 10):
         request = parse(head(f"POST /x HTTP/1.{number}", "Content-Length: 5", "Expect: 100-continue"), parser)
-        assert (request.version, request.target, request.body) == ("1.1", b"/x", 5)
+        assert (request.line.version, request.line.target, request.body) == ("1.1", b"/x", 5)
         assert request.keep_alive
         assert request.expects_continue
 
@@ -409,3 +410,44 @@ def test_other_versions(version: str, status: int) -> None:
     seen = outcome(head(f"GET / {version}"), HeadParser())
     assert isinstance(seen, tuple)
     assert seen[0] == status
+
+
+# -- request lines -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("target", "path", "raw_path", "query"),
+    [
+        (b"/", "/", b"/", b""),
+        (b"/a%20b?x=%zz?y", "/a b", b"/a%20b", b"x=%zz?y"),
+        (b"/%c3%a4/%ff", "/ä/\N{REPLACEMENT CHARACTER}", b"/%c3%a4/%ff", b""),
+        (b"*", "*", b"*", b""),
+        (b"http://example.org", "/", b"/", b""),
+        (b"http://example.org?q", "/", b"/", b"q"),
+        (b"http://example.org/a%3Fb?q", "/a?b", b"/a%3Fb", b"q"),
+    ],
+)
+def test_what_a_target_says(target: bytes, path: str, raw_path: bytes, query: bytes) -> None:
+    line = LineParser().parse(b"OPTIONS %b HTTP/1.1" % target)
+    assert (line.path, line.raw_path, line.query) == (path, raw_path, query)
+    assert (line.target, line.method, line.verb, line.version) == (target, b"OPTIONS", "OPTIONS", "1.1")
+
+
+def test_request_lines_are_remembered_and_forgotten_again() -> None:
+    lines = LineParser()
+    first = lines.parse(b"GET /first HTTP/1.1")
+    assert lines.parse(b"GET /first HTTP/1.1") is first
+    for number in range(2_000):
+        assert lines.parse(b"GET /%d HTTP/1.0" % number).path == f"/{number}"
+    again = lines.parse(b"GET /first HTTP/1.1")
+    assert again is not first
+    assert (again.path, again.version) == ("/first", "1.1")
+    long = b"GET /%b HTTP/1.1" % (b"x" * 300)
+    assert lines.parse(long) is not lines.parse(long), "long ones would take much memory"
+
+
+def test_a_request_line_that_is_refused_is_refused_again() -> None:
+    lines = LineParser()
+    for _ in range(2):
+        with pytest.raises(ProtocolError):
+            lines.parse(b"GET /%zz HTTP/1.1")

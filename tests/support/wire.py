@@ -8,6 +8,7 @@ from litmus.memory.lease import Lease
 from litmus.protocols.errors import ProtocolError
 from litmus.protocols.http1 import Http1, State
 from litmus.protocols.limits import Limits
+from litmus.protocols.lines import RequestLine
 from litmus.protocols.machine import Deadline, Host, Sink
 from litmus.protocols.request import HeadParser, Request
 
@@ -98,7 +99,7 @@ def echo(call: Call) -> None:
             pass
         if call.complete and not call.gone:
             call.on_body = None
-            call.respond(b"%b %b [%b]" % (call.request.method, call.request.target, call.body))
+            call.respond(b"%b %b [%b]" % (call.request.line.method, call.request.line.target, call.body))
 
     call.on_body = read
     read()
@@ -272,7 +273,8 @@ class Wire(Host):
 
 def described(request: Request) -> list[Any]:
     """A request, to be compared with another."""
-    return [getattr(request, name) for name in Request.__slots__]
+    line = [getattr(request.line, name) for name in RequestLine.__slots__]
+    return [line, request.headers, request.body, request.keep_alive, request.expects_continue]
 
 
 def watch(pieces: list[bytes], handler: Handler = echo, eof: bool = True, limits: Limits = LIMITS) -> list[Any]:

@@ -42,7 +42,7 @@ def litmus_opinion(data: bytes) -> Opinion:
     reader = Reader()
     wire = Wire(reader, parser=HeadParser("allow")).feed(data)
     requests = tuple(
-        Request(call.request.method, call.request.target, comparable(call.request.headers), call.body)
+        Request(call.request.line.method, call.request.line.target, comparable(call.request.headers), call.body)
         for call in reader.whole
     )
     return Opinion(requests, wire.refusals[0].reason if wire.refusals else "")

@@ -60,7 +60,7 @@ def test_in_the_machine(name: str, late: bool) -> None:
                 call.respond(b"ok")
                 wire.settle()
         assert len(wire.calls) == 1 + row.persists, row.rfc
-        assert wire.calls[-1].request.target == b"/probe" or not row.persists
+        assert wire.calls[-1].request.line.target == b"/probe" or not row.persists
         assert statuses(wire.out, ()) == (200,) * len(wire.calls)
         assert wire.ended or wire.closed
 
