@@ -1,6 +1,5 @@
 """litmusd: start the server."""
 
-import contextlib
 import functools
 import os
 import signal
@@ -125,8 +124,10 @@ def _serve(settings: Settings, reload_settings: Callable[[], Settings], terminal
     arbiter = Arbiter(settings, reload_settings)
     try:
         arbiter.prepare()
-        with contextlib.suppress(OSError):  # that nobody reads it is no reason not to serve
+        try:
             banner.show(settings, terminal, arbiter.addresses, arbiter.workers, os.environ)
+        except OSError:
+            streams.silence_stderr()  # that nobody reads it is no reason not to serve
         return arbiter.run()
     except StartupError as error:
         logfiles.note_failure(settings, f"litmusd cannot start: {error}")

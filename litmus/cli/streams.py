@@ -17,3 +17,11 @@ def reserve() -> None:
             os.set_inheritable(opened, True)
             mode = "w" if number else "r"
             setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", errors="backslashreplace", closefd=False))
+
+
+def silence_stderr() -> None:
+    """Let what Python writes to standard error go nowhere: nobody reads it.
+
+    What it could not write would else make it end with exit code 120, whatever the program's own is.
+    """
+    sys.stderr = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8", errors="backslashreplace")
