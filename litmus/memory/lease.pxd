@@ -1,4 +1,9 @@
+cimport cython
+
+
 cdef class Lease:
+    cdef object _mapping
+    cdef Py_ssize_t _offset
     cdef readonly object view
     cdef readonly Py_ssize_t size
     cdef readonly int size_class
@@ -9,5 +14,8 @@ cdef class Lease:
     cpdef Py_ssize_t unread_size(self)
     cpdef object room(self)
     cpdef object unread(self)
+    @cython.locals(start=cython.Py_ssize_t, stop=cython.Py_ssize_t)
+    cpdef bytes peek(self, Py_ssize_t size)
+    @cython.locals(taken=bytes)
     cpdef bytes take(self, Py_ssize_t size)
     cpdef void compact(self)

@@ -8,6 +8,7 @@ of failing them.
 from __future__ import annotations
 
 from collections import deque
+from mmap import mmap
 from typing import Protocol
 
 from litmus.memory.lease import Lease, LeaseError
@@ -38,11 +39,15 @@ class SizeClass:
 
     __slots__ = ("free", "index", "size", "total")
 
-    def __init__(self, index: int, size: int, arena: memoryview) -> None:
+    def __init__(self, index: int, size: int, arena: memoryview, offset: int, length: int) -> None:
+        """The class gets the ``length`` bytes of the arena from ``offset`` on."""
         self.index = index
         self.size = size
-        self.total = len(arena) // size
-        self.free = [Lease(arena[i * size : (i + 1) * size], index) for i in reversed(range(self.total))]
+        self.total = length // size
+        mapping = arena.obj
+        known = mapping if isinstance(mapping, mmap) and len(mapping) == len(arena) else None
+        starts = (offset + i * size for i in reversed(range(self.total)))
+        self.free = [Lease(arena[start : start + size], index, known, start) for start in starts]
 
 
 class Slab:
@@ -148,6 +153,6 @@ def _cut(arena: memoryview) -> list[SizeClass]:
     unit = len(arena) // sum(CLASS_SHARES)
     for index, (size, share) in enumerate(zip(CLASS_SIZES, CLASS_SHARES, strict=True)):
         length = unit * share // size * size
-        classes.append(SizeClass(index, size, arena[offset : offset + length]))
+        classes.append(SizeClass(index, size, arena, offset, length))
         offset += length
     return classes

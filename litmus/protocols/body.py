@@ -131,7 +131,7 @@ def _line(lease: Lease, too_long: int) -> bytes | None:
     ``too_long`` is the status for one whose end is out of reach.
     """
     start = lease.start
-    window = lease.view[start : min(lease.end, start + LINE_LIMIT)].tobytes()
+    window = lease.peek(LINE_LIMIT)
     length = window.find(b"\n")
     if length < 0:
         if len(window) == LINE_LIMIT:

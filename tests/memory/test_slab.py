@@ -1,13 +1,30 @@
 """The slab allocator: leases, exhaustion, queue and counters."""
 
+from mmap import mmap
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.memory import make_slab
+from support.memory import make_board, make_slab
 
 from litmus.memory.lease import Lease, LeaseError
 from litmus.memory.scoreboard import CLASSES
 from litmus.memory.slab import CLASS_SHARES, CLASS_SIZES, Slab
+
+
+@pytest.mark.parametrize("arena", [memoryview(mmap(-1, Slab.MINIMUM)), memoryview(bytearray(Slab.MINIMUM + 7))[7:]])
+def test_a_lease_gives_what_was_put_into_its_view(arena: memoryview) -> None:
+    """A memory map is read past the views of it."""
+    slab = Slab(arena, make_board())
+    leases = take_all(slab)
+    for number, lease in enumerate(leases):
+        lease.view[:8] = b"%08d" % number
+        lease.end = 8
+    for number, lease in enumerate(leases):
+        assert lease.take(3) == (b"%08d" % number)[:3]
+        assert lease.peek(100) == (b"%08d" % number)[3:]
+        assert lease.unread_size() == 5
+    slab.release(leases[0])
 
 
 class Customer:
