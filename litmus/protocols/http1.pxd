@@ -58,10 +58,10 @@ cdef class Http1(Stream):
         body=cython.longlong,
         limit=cython.longlong,
         unread=bytes,
-        head=bytes,
         request=Request,
     )
     cdef bint _read_head(self, Lease lease) except -1
+    cdef Request _parse(self, bytes head)
     cdef _measure(self, bytes head, Py_ssize_t size)
     cdef bint _discard(self, Lease lease) except -1
     cdef _finish(self)

@@ -19,7 +19,7 @@ from litmus.protocols.errors import ProtocolError, ResponseError
 from litmus.protocols.limits import Limits
 from litmus.protocols.lines import check_beginning
 from litmus.protocols.machine import Deadline, Headers, Host, Machine, Stream
-from litmus.protocols.request import CHUNKED, NO_BODY, HeadParser
+from litmus.protocols.request import CHUNKED, NO_BODY, HeadParser, Request
 from litmus.protocols.response import CONTINUE, LAST_CHUNK, UNKNOWN, Head, bodiless, chunk, error_response
 
 _GLANCE: Final = 4 << 10
@@ -405,44 +405,40 @@ class Http1(Stream):
 
     def _read_head(self, lease: Lease) -> bool:
         """Hand over the next request if its head is complete. Returns False when more bytes are needed."""
-        start = lease.start
-        unread = lease.view[start : min(lease.end, start + _GLANCE)].tobytes()
-        if unread[0] == _CR and self.state == _IDLE:
-            # Empty lines before a request are ignored (RFC 9112, section 2.2), half of one waits for its other half.
-            while unread.startswith(b"\r\n", lease.start - start):
-                lease.start += 2
-            self.hungry = lease.start == lease.end or unread == b"\r"
-            if lease.start > start or self.hungry:
-                return not self.hungry
-        length = _head_length(unread, self._scanned)
-        if not length and start + len(unread) < lease.end:
-            self._scanned = max(self._scanned, len(unread))
-            unread = lease.view[start : lease.end].tobytes()
+        unread = lease.peek(_GLANCE)
+        length = len(unread)
+        request = self._parser.recall(unread)
+        if request is None:
+            start = lease.start
+            if unread[0] == _CR and self.state == _IDLE:
+                # Empty lines before a request are ignored (RFC 9112, section 2.2), half of one waits for the other.
+                while unread.startswith(b"\r\n", lease.start - start):
+                    lease.start += 2
+                self.hungry = lease.start == lease.end or unread == b"\r"
+                if lease.start > start or self.hungry:
+                    return not self.hungry
             length = _head_length(unread, self._scanned)
-        if not length:
-            if len(unread) >= self._limits.unquestioned:
-                self._measure(unread, len(unread) + 1)
-            check_beginning(unread)
-            self._scanned = len(unread)
-            self._move(_PARTIAL)
-            self.hungry = True
-            return False
+            if not length and start + len(unread) < lease.end:
+                self._scanned = max(self._scanned, len(unread))
+                unread = lease.peek(lease.end - start)
+                length = _head_length(unread, self._scanned)
+            if not length:
+                if len(unread) >= self._limits.unquestioned:
+                    self._measure(unread, len(unread) + 1)
+                check_beginning(unread)
+                self._scanned = len(unread)
+                self._move(_PARTIAL)
+                self.hungry = True
+                return False
+            request = self._parse(unread if length == len(unread) else unread[:length])
         self._scanned = 0
-        head = unread if length == len(unread) else unread[:length]
-        if length > self._limits.unquestioned:
-            self._measure(head, length)
-        try:
-            request = self._parser.parse(head)
-        except ProtocolError:
-            check_beginning(head)  # the same words, in however many pieces it came
-            raise
         body = request.body
         limit = 0
         if body != _NO_BODY:
             limit = self._limits.body_with(request.headers) if self._limits.hosts else self._limits.body
             if body > limit > 0:
                 raise ProtocolError(413, f"the body is longer than {limit} bytes")
-        lease.start = start + length
+        lease.start += length
         self._requests += 1
         self._burst += 1
         self._method = request.line.method
@@ -464,6 +460,16 @@ class Http1(Stream):
         if self._half_closed and self.state == _RESPONSE and self.sink is not None:
             self.sink.peer_finished()
         return True
+
+    def _parse(self, head: bytes) -> Request:
+        """Parse a whole head."""
+        if len(head) > self._limits.unquestioned:
+            self._measure(head, len(head))
+        try:
+            return self._parser.parse(head)
+        except ProtocolError:
+            check_beginning(head)  # the same words, in however many pieces it came
+            raise
 
     def _measure(self, head: bytes, size: int) -> None:
         """Refuse a request line or a header section that is too long in a head of at least ``size`` bytes.
@@ -519,7 +525,7 @@ class Http1(Stream):
     def _worth_discarding(self) -> bool:
         """Whether reading the rest of the request's body costs less than a new connection."""
         decoder = self._decoder
-        return not isinstance(decoder, LengthDecoder) or decoder.remaining <= DISCARD_LIMIT
+        return decoder is None or not isinstance(decoder, LengthDecoder) or decoder.remaining <= DISCARD_LIMIT
 
     def _breach(self, error: ProtocolError) -> None:
         """The peer broke the protocol or was too slow: tell it, unless a response is already on its way, and stop.
@@ -556,7 +562,7 @@ class Http1(Stream):
         """The beginning of the request line, as far as it has come."""
         lease = self.lease
         assert lease is not None
-        return lease.view[lease.start : min(lease.end, lease.start + _LINE_SHOWN)].tobytes().partition(b"\r")[0]
+        return lease.peek(_LINE_SHOWN).partition(b"\r")[0]
 
     def _cut(self) -> None:
         """End of the connection, in whatever state."""

@@ -20,9 +20,12 @@ cdef class Request:
 cdef class HeadParser:
     cdef LineParser _lines
     cdef FieldParser _fields
+    cdef dict _heads
     cdef dict _known
     cdef Py_ssize_t _most
 
+    @cython.locals(known=Request)
+    cpdef Request recall(self, bytes head)
     @cython.locals(
         line=RequestLine, request_line=bytes, section=bytes, known=Request, request=Request, news=cython.longlong
     )

@@ -59,7 +59,9 @@ class HeadParser:
     """Parses HTTP/1 heads, one whole head at a time, so one parser serves all connections of a worker.
 
     What a client says about itself and its wishes is the same in all its requests, so header sections that have been
-    parsed are remembered: the same bytes below a request line of HTTP/1.1 mean the same again.
+    parsed are remembered: the same bytes below a request line of HTTP/1.1 mean the same again. What asks for the same
+    thing over and over, a health check or another service, sends the same head each time; short ones are remembered
+    whole.
 
     Args:
         underscores: what becomes of fields with an underscore in their names: "drop", "allow" or "refuse". Who makes
@@ -69,7 +71,7 @@ class HeadParser:
         fields: how many a header section may have.
     """
 
-    __slots__ = ("_fields", "_known", "_lines", "_most")
+    __slots__ = ("_fields", "_heads", "_known", "_lines", "_most")
 
     def __init__(
         self,
@@ -81,6 +83,14 @@ class HeadParser:
         self._fields = FieldParser(underscores, on_dropped)
         self._most = fields
         self._known: dict[bytes, Request] = {}
+        self._heads: dict[bytes, Request] = {}
+
+    def recall(self, head: bytes) -> Request | None:
+        """The request of a head that is remembered whole: then ``head`` is one, and nothing else."""
+        if len(head) > _REMEMBERED_HEAD:
+            return None
+        known = self._heads.get(head)
+        return None if known is None else known.below(known.line)
 
     def parse(self, head: bytes) -> Request:
         """Parse a head, blank line included (RFC 9112, sections 2 to 6).
@@ -96,7 +106,12 @@ class HeadParser:
             return request
         known = self._known.get(section)
         if known is not None:
-            return known.below(line)
+            request = known.below(line)
+            if len(head) <= _REMEMBERED_HEAD:  # not before its second time: most don't come again
+                if len(self._heads) >= _REMEMBERED:
+                    self._heads.clear()
+                self._heads[head] = known.below(line)
+            return request
         news = self._fields.news
         request = self._read(section, line)
         if self._fields.news == news:  # what has something new in each request is not worth it
@@ -165,6 +180,9 @@ _REMEMBERED: Final = 128
 """Header sections: too few to take much memory, enough for the clients that are at it."""
 
 _REMEMBERED_SIZE: Final = 1024
+
+_REMEMBERED_HEAD: Final = 256
+"""Bytes in a whole head: to look for a longer one that is not there costs more than it may save."""
 
 # What another module has is an object: these are numbers, for the code above.
 _PLAIN, _DROPPED, _HOST, _CONTENT_LENGTH = PLAIN, DROPPED, HOST, CONTENT_LENGTH

@@ -309,6 +309,54 @@ def test_what_becomes_of_a_request_does_not_change_the_next_one_with_the_same_he
         request.body = 0
 
 
+@pytest.mark.parametrize("section", SECTIONS)
+def test_a_head_that_is_known_whole_means_the_same_again(section: tuple[str, ...]) -> None:
+    knowing = HeadParser()
+    for line in LINES:
+        data = head(line, *section)
+        fresh = outcome(data, HeadParser())
+        for _ in range(3):
+            recalled = knowing.recall(data)
+            assert recalled is None or described(recalled) == fresh, line
+            assert outcome(data, knowing) == fresh, line
+
+
+def test_a_head_is_known_whole_when_it_came_below_a_header_section_that_was_known() -> None:
+    """First its lines are, then the section: most heads come once. What an application does to a request is its own."""
+    parser = HeadParser()
+    data = head("GET /health?a HTTP/1.1", "User-Agent: probe")
+    for _ in range(3):
+        assert parser.recall(data) is None
+        parser.parse(data)
+    for _ in range(2):
+        request = parser.recall(data)
+        assert request is not None
+        assert described(request) == described(HeadParser().parse(data))
+        request.headers.clear()
+        request.body = 1
+    assert parser.recall(data[:-1]) is None
+    assert parser.recall(data + data) is None
+
+
+def test_long_heads_are_not_known_whole() -> None:
+    parser = HeadParser()
+    data = head("GET / HTTP/1.1", "X: " + "x" * 256)
+    for _ in range(3):
+        parser.parse(data)
+    assert parser.recall(data) is None
+
+
+def test_more_heads_than_are_known_whole() -> None:
+    parser = HeadParser()
+    for _ in range(3):
+        parser.parse(first := head("GET /0 HTTP/1.1"))
+    assert parser.recall(first) is not None
+    for number in range(1000):
+        parser.parse(head(f"GET /{number} HTTP/1.1"))
+    assert parser.recall(first) is None
+    assert parser.recall(head("GET /999 HTTP/1.1")) is not None
+
+
 def test_more_header_sections_than_are_remembered() -> None:
     parser = HeadParser()
     for _ in range(2):
