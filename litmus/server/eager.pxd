@@ -13,7 +13,9 @@ cdef class Starter:
 
 cdef class _Spare:
     cdef object _attributes
+    cdef object _get_name
     cdef Py_ssize_t _references
+    cdef object begin
     cdef object context
     cdef _Relay relay
     cdef object step

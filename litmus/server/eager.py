@@ -63,7 +63,7 @@ class Starter:
         loop = self._loop
         _enter_task(loop, spare.task)
         try:
-            over = spare.context.run(spare.relay.begin, caller)
+            over = spare.context.run(spare.begin, caller)
         finally:
             _leave_task(loop, spare.task)
         if over and spare.is_unchanged(self._variables):
@@ -83,9 +83,10 @@ class _Spare:
         task, context: the task, and what it runs in.
         step: its first step.
         relay: its coroutine.
+        begin: ``relay.begin``. To take a method off its object costs as much as to call it.
     """
 
-    __slots__ = ("_attributes", "_references", "context", "relay", "step", "task")
+    __slots__ = ("_attributes", "_get_name", "_references", "begin", "context", "relay", "step", "task")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, context: Context) -> None:
         self.context = context.copy()
@@ -94,6 +95,8 @@ class _Spare:
         task = self.task
         _unregister_task(task)  # who waits for all tasks would wait for it for ever
         task._log_destroy_pending = False  # type: ignore[attr-defined]
+        self.begin = self.relay.begin
+        self._get_name = task.get_name
         copy = self.context
         relay = self.relay
         self._references = getrefcount(task) + getrefcount(copy) + getrefcount(relay)
@@ -111,7 +114,7 @@ class _Spare:
             getrefcount(task) + getrefcount(copy) + getrefcount(relay) != self._references
             or getweakrefcount(task)
             or len(copy) != len(variables)
-            or task.get_name() is not NAME
+            or self._get_name() is not NAME
             or task._must_cancel  # type: ignore[attr-defined]
             or task._callbacks is not None
         ):
