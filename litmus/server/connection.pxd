@@ -3,6 +3,7 @@ cimport cython
 from litmus.memory.lease cimport Lease
 from litmus.protocols.machine cimport Host, Stream
 from litmus.protocols.request cimport Request
+from litmus.server.deadlines cimport Wheel
 from litmus.server.engine cimport Engine
 from litmus.server.exchange cimport Exchange
 from litmus.server.scope cimport Client
@@ -16,6 +17,7 @@ cdef class Connection(Host):
     cdef int _deadline
     cdef bint _end_output
     cdef Engine _engine
+    cdef Py_ssize_t _gather
     cdef int _jitter
     cdef Lease _lease
     cdef object _machine
@@ -38,10 +40,11 @@ cdef class Connection(Host):
     cpdef get_buffer(self, sizehint)
     cpdef buffer_updated(self, Py_ssize_t nbytes)
     cpdef flush(self)
+    cdef _flush_early(self)
     cdef _proceed(self)
     cdef _run(self, Lease lease)
     cdef bint _hand_over(self, successor) except -1
-    @cython.locals(deadline=cython.int, ticks=cython.longlong)
+    @cython.locals(deadline=cython.int, ticks=cython.longlong, due=cython.longlong, wheel=Wheel)
     cdef _arm(self)
     cdef _keep(self, Lease lease)
     cdef Lease _leave_window(self, Lease window)

@@ -37,7 +37,12 @@ SPILL: Final = 1 << 10
 
 _SPILLED: Final = -1
 _KEEP_ALIVE: Final = Deadline.KEEP_ALIVE
-_GATHER_LIMIT: Final = 64 << 10
+_GATHER_LEAST: Final = 64 << 10
+"""Bytes of output that are given to the transport before the turn is over."""
+
+_GATHER_MOST: Final = 512 << 10
+"""The same, for a peer that takes them as they come: written at once, many bytes cost less."""
+
 _UNKNOWN: Final = 1 << 62
 _MANY: Final = 4 << 10
 """A read that leaves this much is a body or a pipeline of which more will follow: it gets a large buffer at once."""
@@ -62,6 +67,7 @@ class Connection(Host):
         "_deadline",
         "_end_output",
         "_engine",
+        "_gather",
         "_jitter",
         "_lease",
         "_machine",
@@ -93,6 +99,7 @@ class Connection(Host):
         self._lease: Lease | None = None
         self._out: list[bytes] = []
         self._out_size = 0
+        self._gather = _GATHER_LEAST
         self._deadline = Deadline.NONE
         self._running = False
         self._served = False
@@ -148,6 +155,7 @@ class Connection(Host):
 
     def pause_writing(self) -> None:
         """The transport has more to send than it should hold."""
+        self._gather = _GATHER_LEAST
         if self._machine is not None:
             self._machine.output_blocked()
             if not self._running:
@@ -292,8 +300,8 @@ class Connection(Host):
         self._engine.counters.sent(size)
         self._out.append(data)
         self._out_size += size
-        if self._out_size > _GATHER_LIMIT:
-            self.flush()  # the transport must have it to notice that the peer does not read
+        if self._out_size > self._gather:
+            self._flush_early()
         else:
             self._engine.post(self)
 
@@ -343,6 +351,11 @@ class Connection(Host):
         log.info("refused a request from %s: %d, %s", self._client.name, error.status, escape(error.reason))
 
     # Inside
+
+    def _flush_early(self) -> None:
+        """Give the transport what there is: it must have it to notice that the peer does not read."""
+        self._gather = min(2 * self._gather, _GATHER_MOST)
+        self.flush()
 
     def _woken(self) -> None:
         self._wake_scheduled = False
@@ -422,7 +435,13 @@ class Connection(Host):
             self._reprieved = False
             if deadline == _KEEP_ALIVE:
                 ticks += self._jitter
-            self._engine.wheel.arm(self, ticks)
+            wheel = self._engine.wheel
+            due = wheel.now + ticks
+            if 0 < self.spoke <= due:
+                self.due = due
+                wheel.put_off(self)
+            else:
+                wheel.arm(self, ticks)
         self._deadline = deadline
         self._served = False
 

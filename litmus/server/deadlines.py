@@ -20,7 +20,7 @@ class Expiring(Protocol):
     """Something that has a deadline.
 
     Attributes:
-        due: the tick at which it expires, 0 for never. Moving it *later* costs this one assignment.
+        due: the tick at which it expires, 0 for never. Moving it *later* takes an assignment and ``put_off``.
         spoke: the tick it is entered for in the wheel, 0 when it is not in it. Belongs to the wheel.
     """
 
@@ -56,6 +56,10 @@ class Wheel:
         if entry.spoke == 0 or entry.spoke > due:
             self.remove(entry)
             self._enter(entry, due)
+        self._armed.add(entry)
+
+    def put_off(self, entry: Expiring) -> None:
+        """The ``due`` of an entry that is in the wheel was moved: to a tick that is not before that of its spoke."""
         self._armed.add(entry)
 
     def remove(self, entry: Expiring) -> None:

@@ -320,6 +320,31 @@ def test_small_parts_are_gathered_until_the_turn_ends() -> None:
         assert on.transport.writes[2:] == [b"0\r\n\r\n"]
 
 
+def test_who_reads_fast_gets_more_at_once_and_who_does_not_read_little() -> None:
+    piece = b"x" * 32_768
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for _ in range(100):
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await next_turn()
+        on.transport.full = True
+        for _ in range(100):
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body"})
+
+    with bench(app) as on:
+        on.feed(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        sizes = [len(data) // len(piece) for data in on.transport.writes]
+        assert sizes[0] == 2
+        assert sizes == sorted(sizes[:-2]) + sizes[-2:], "more and more"
+        assert max(sizes) == 16
+        on.transport.writes.clear()
+        for _ in range(4):
+            on.do(on.connection.resume_writing)
+        assert [len(data) // len(piece) for data in on.transport.writes] == [2] * 4
+
+
 def test_who_waits_to_send_is_not_forgotten_when_the_response_is_complete() -> None:
     ends: list[str] = []
 

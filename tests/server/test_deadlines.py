@@ -87,6 +87,20 @@ def test_an_entry_can_be_put_off_by_one_assignment() -> None:
     assert entry.expired == [wheel.now]
 
 
+def test_who_was_put_off_while_the_loop_was_late_has_all_the_time() -> None:
+    """As who was armed has: the wheel stood still behind the time."""
+    wheel = Wheel(0)
+    entry = Entry(wheel)
+    wheel.arm(entry, 5)
+    turn(wheel, 1)
+    entry.due = wheel.now + 5
+    wheel.put_off(entry)
+    jump(wheel, 20)
+    assert entry.expired == []
+    turn(wheel, 4)
+    assert entry.expired == [wheel.now]
+
+
 def test_an_entry_can_be_put_forward() -> None:
     wheel = Wheel(0)
     entry = Entry(wheel)
