@@ -83,11 +83,20 @@ def bodiless(status: int, method: bytes) -> bool:
 
 def error_response(status: int, reason: str, date: bytes, *lines: bytes) -> bytes:
     """A whole plain-text error response that ends the connection. ``lines`` are more header lines, CRLF included."""
-    body = f"{status} {_phrase(status)}: {reason}\n".encode("ascii", "backslashreplace")
-    head = Head(status, [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"%d" % len(body))])
+    body = error_body(status, reason)
+    head = Head(status, [*ERROR_HEADERS, (b"content-length", b"%d" % len(body))])
     for line in (*lines, b"connection: close\r\n"):
         head.add(line)
     return head.encode(date, body)
+
+
+ERROR_HEADERS: Final = [(b"content-type", b"text/plain; charset=utf-8")]
+"""The header section of an error response of the server's own, apart from framing."""
+
+
+def error_body(status: int, reason: str) -> bytes:
+    """The content of an error response of the server's own: status code, reason phrase, and ``reason``."""
+    return f"{status} {PHRASES[status]}: {reason}\n".encode("ascii", "backslashreplace")
 
 
 def chunk(data: bytes) -> bytes:
@@ -159,17 +168,16 @@ def _classify(name: bytes) -> int:
     return kind
 
 
-def _phrase(status: int) -> str:
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return ""
-
+PHRASES: Final = {status.value: status.phrase for status in HTTPStatus} | {
+    413: "Content Too Large",
+    414: "URI Too Long",
+    416: "Range Not Satisfiable",
+    422: "Unprocessable Content",
+}
+"""Reason phrases by status code (RFC 9110, section 15). Python before 3.13 has older ones of these four."""
 
 _STATUS_LINES: Final = {
-    status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode("ascii")
-    for status in HTTPStatus
-    if status >= 200
+    status: f"HTTP/1.1 {status} {phrase}\r\n".encode("ascii") for status, phrase in PHRASES.items() if status >= 200
 }
 
 

@@ -18,11 +18,14 @@ from litmus.log import escape
 from litmus.memory.flight import PATH_SIZE, Phase, WireProtocol
 from litmus.protocols.machine import Sink, Stream
 from litmus.protocols.request import Request
+from litmus.protocols.response import ERROR_HEADERS, error_body
 from litmus.server.awaitables import DONE, Ready
 from litmus.server.engine import Engine
 from litmus.server.scope import Client, http_scope
 
 log = logging.getLogger("litmus.server")
+
+_FAILED: Final = "the application failed"
 
 # How far the response is.
 _PENDING, _STARTED, _SENDING, _COMPLETE = range(4)
@@ -30,8 +33,6 @@ _PENDING, _STARTED, _SENDING, _COMPLETE = range(4)
 # As plain numbers: looking up a member of an enumeration takes time.
 _RESPONDING, _FINISHING = int(Phase.RESPONDING), int(Phase.FINISHING)
 _HTTP1, _HTTP2 = int(WireProtocol.HTTP1), int(WireProtocol.HTTP2)
-
-_PLAIN: Final = [(b"content-type", b"text/plain; charset=utf-8")]
 
 
 class ClientDisconnected(OSError):
@@ -136,7 +137,7 @@ class Exchange(Sink):
             log.info("%s was not read by %s within %s", self._words(), self._client.name, limit)
             self._abort()
         else:
-            self._fail(f"took longer than {limit}", 503)
+            self._fail(f"took longer than {limit}", 503, "the request took too long")
         self._disconnected = True  # for the application, which may still try to respond
         if self._task is not None:
             self._task.cancel("the request took too long")
@@ -156,7 +157,7 @@ class Exchange(Sink):
             self._failed(error)
         elif self._response != _COMPLETE and not self._disconnected:
             state = "without a response" if self._response == _PENDING else "before its response was complete"
-            self._fail(f"returned {state}", 500)
+            self._fail(f"returned {state}", 500, _FAILED)
         engine = self.engine
         engine.ended(self._entry)
         if self._task is not None:
@@ -333,27 +334,30 @@ class Exchange(Sink):
         """The application left with an error."""
         if isinstance(error, asyncio.CancelledError):
             if not self._overdue:
-                self._fail("was cancelled", 503)
+                self._fail("was cancelled", 503, "the request was cancelled")
         elif self._disconnected and _is_disconnect(error):
             self._abort()
         elif self._told and self._disconnected:
             # Frameworks have exceptions of their own for this, which know nothing of ours.
             log.info("%s had left: %s ended with %s", self._client.name, self._words(), _describe(error))
         else:
-            self._fail("failed", 500, error)
+            self._fail("failed", 500, _FAILED, error)
 
-    def _fail(self, what: str, status: int, error: BaseException | None = None) -> None:
+    def _fail(self, what: str, status: int, answer: str, error: BaseException | None = None) -> None:
         """The application left without a complete response: say so, and let the client see that it failed."""
         words = f"the application {what}: {self._words()}"
         self.engine.board.last_error = words if error is None else f"{words}: {_describe(error)}"
         log.error("%s", words, exc_info=error)
+        self._give_up(status, answer)
+
+    def _give_up(self, status: int, reason: str) -> None:
+        """Answer with an error if nothing was sent yet, else cut the response."""
         if self._disconnected or self._response == _COMPLETE:
             return
         if self._response == _SENDING:
             self._abort()
             return
-        reason = b"Internal Server Error\n" if status == 500 else b"Service Unavailable\n"
-        self._respond(status, _PLAIN, reason, True)
+        self._respond(status, ERROR_HEADERS, error_body(status, reason), True)
 
     def _abort(self) -> None:
         if not self._disconnected and self._response != _COMPLETE:

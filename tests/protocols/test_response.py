@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from litmus.protocols.errors import ResponseError
-from litmus.protocols.response import UNKNOWN, Head
+from litmus.protocols.response import UNKNOWN, Head, error_response
 
 DATE = b"date: Sat, 21 Nov 2026 00:00:00 GMT\r\n"
 TWICE = range(2)  # what is known of a field the second time must be what was found out the first time
@@ -74,3 +74,33 @@ def test_more_fields_than_are_remembered() -> None:
     for _ in TWICE:
         for number in range(2000):
             assert b"\r\nx: %d\r\n" % number in encode([(b"x", b"%d" % number)])
+
+
+@pytest.mark.parametrize(
+    ("status", "phrase"),
+    [
+        (200, b"OK"),
+        (413, b"Content Too Large"),
+        (414, b"URI Too Long"),
+        (416, b"Range Not Satisfiable"),
+        (422, b"Unprocessable Content"),
+        (431, b"Request Header Fields Too Large"),
+        (599, b""),
+    ],
+)
+def test_reason_phrases_are_those_of_the_rfc_on_every_python(status: int, phrase: bytes) -> None:
+    assert encode([], status).startswith(b"HTTP/1.1 %d %b\r\n" % (status, phrase))
+
+
+def test_an_error_response_says_what_it_is_and_why() -> None:
+    response = error_response(414, "the request line is longer than 9 bytes", DATE, b"retry-after: 5\r\n")
+    head, _, body = response.partition(b"\r\n\r\n")
+    assert body == b"414 URI Too Long: the request line is longer than 9 bytes\n"
+    assert head.split(b"\r\n") == [
+        b"HTTP/1.1 414 URI Too Long",
+        b"content-type: text/plain; charset=utf-8",
+        b"content-length: %d" % len(body),
+        b"retry-after: 5",
+        b"connection: close",
+        DATE.rstrip(),
+    ]

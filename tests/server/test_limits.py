@@ -397,9 +397,10 @@ def test_a_request_that_takes_too_long_is_answered_with_503(path: str, caplog: p
         server.tick(3.1)
         assert server.call(len, server.engine.exchanges) == 1
         server.tick(0.1)
-        assert client.response().status == 503
+        response = client.response()
+        assert (response.status, response.body) == (503, b"503 Service Unavailable: the request took too long\n")
         assert server.note() == "cancelled"
-        assert logged(server) == [("127.0.0.1", f"GET {path} HTTP/1.1", "503", "20")]
+        assert logged(server) == [("127.0.0.1", f"GET {path} HTTP/1.1", "503", "51")]
         assert answered(server) == {5: 1}
         words = f"the application took longer than 3 s (timeouts.request): GET {path}"
         assert [record.getMessage() for record in caplog.records] == [words]

@@ -233,7 +233,7 @@ def test_an_error_before_the_response_is_a_500(
 
     with serve(App()) as server, server.connect() as client:
         response = client.get("/fail?x")
-        assert (response.status, response.body) == (500, b"Internal Server Error\n")
+        assert (response.status, response.body) == (500, b"500 Internal Server Error: the application failed\n")
         assert response.header(b"content-type") == b"text/plain; charset=utf-8"
         assert client.get("/").status == 200
         assert server.engine.board.last_error.startswith("the application failed: GET /fail?x")

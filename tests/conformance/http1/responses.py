@@ -10,7 +10,7 @@ INCOMPLETE = "RFC 9112, section 8"
 FIELDS = "RFC 9110, section 5"
 CLOSING = "RFC 9112, section 9.6"
 ASGI = "ASGI, Response Start - send event"
-ERROR = b"Internal Server Error\n"
+ERROR = b"500 Internal Server Error: the application failed\n"
 
 
 class Answer(NamedTuple):
