@@ -190,18 +190,22 @@ class Reader:
         self.problems.append(f"{origin}: [{name}]: unknown section; {known}")
 
     def _did_you_mean(self, key: str) -> str:
-        """ "unknown key", and the nearest key there is: first within the key's own section, then anywhere."""
+        """ "unknown key", and the keys that may have been meant.
+
+        What is like it in the key's own section, or in that which is meant by the section's name, goes before what is
+        like it in others, but for keys of just this name.
+        """
         section, _, name = key.rpartition(".")
         section, name = section.partition(".")[0], _squeezed(name)
-        own = [option for option in self._all_options() if option.section == section]
-        for options in (own, self._all_options()):
-            squeezed = {_squeezed(option.name): option for option in reversed(options)}
-            if near := difflib.get_close_matches(name, squeezed, n=1, cutoff=0.7):
-                return f"unknown key; did you mean {squeezed[near[0]].section}.{squeezed[near[0]].name}?"
-        if own:
+        meant = difflib.get_close_matches(section.lower(), self.sections, n=1)
+        own = [option for option in self._all_options() if option.section in meant]
+        others = [option for option in self._all_options() if option.section not in meant]
+        near = _named(name, own) or _alike(name, own) + _named(name, others) or _nearest(name, others, 0.7)
+        if near:
+            return f"unknown key; did you mean {_enumerated(near)}?"
+        if section in self.sections:
             return f"unknown key; {section} has " + ", ".join(option.name for option in own)
-        near = difflib.get_close_matches(section.lower(), self.sections, n=1)
-        return f"unknown section; did you mean {near[0]}?" if near else "unknown key"
+        return f"unknown section; did you mean {meant[0]}?" if meant else "unknown key"
 
     def _all_options(self) -> list[Option]:
         return [option for section in self.sections.values() for option in section.options.values()]
@@ -211,6 +215,27 @@ def describe(origin: str, key: str, value: str, sentence: str) -> str:
     """One problem: where it was written, the key, the value, and what would be right."""
     shown = value if len(value) <= _MAX_SHOWN else value[:_MAX_SHOWN] + "…"
     return f"{origin}: {key} = {shown}: {sentence}"
+
+
+def _named(name: str, options: Sequence[Option]) -> list[Option]:
+    return [option for option in options if _squeezed(option.name) == name]
+
+
+def _alike(name: str, options: Sequence[Option]) -> list[Option]:
+    """The options of the key's own section that `name` is the beginning of, or else what is nearest to it."""
+    longer = [option for option in options if _squeezed(option.name).startswith(name)] if name else []
+    return longer or _nearest(name, options, 0.6)
+
+
+def _nearest(name: str, options: Sequence[Option], cutoff: float) -> list[Option]:
+    """The options, in several sections perhaps, whose name is nearest to `name`, if it is near enough."""
+    near = difflib.get_close_matches(name, [_squeezed(option.name) for option in options], n=1, cutoff=cutoff)
+    return [option for option in options if _squeezed(option.name) in near]
+
+
+def _enumerated(options: Sequence[Option]) -> str:
+    *most, last = (f"{option.section}.{option.name}" for option in options)
+    return f"{', '.join(most)} or {last}" if most else last
 
 
 def _squeezed(name: str) -> str:

@@ -102,6 +102,21 @@ def test_a_file_made_to_do_harm(config: Path) -> None:
         ("workers = 4", "workers = 4: unknown key; did you mean arbiter.workers?"),
         ('[limits]\nkeepalive = "5s"', 'limits.keepalive = "5s": unknown key; did you mean timeouts.keep_alive?'),
         ('[limits]\nKeep-Alive = "5s"', 'limits.Keep-Alive = "5s": unknown key; did you mean timeouts.keep_alive?'),
+        (
+            "[limits]\nheader = 1",
+            "limits.header = 1: unknown key; did you mean limits.header_section or limits.header_fields?",
+        ),
+        (
+            "[timeouts]\nbody = 1",
+            "timeouts.body = 1: unknown key; did you mean timeouts.body_rate, timeouts.body_grace, listen.body, "
+            "host.body or limits.body?",
+        ),
+        (
+            "[limits]\nrequest = 1",
+            "limits.request = 1: unknown key; did you mean limits.request_line, limits.requests_per_connection or "
+            "timeouts.request?",
+        ),
+        ("body = 1", "body = 1: unknown key; did you mean listen.body, host.body or limits.body?"),
         ("[arbiter]\nworker = 1", "arbiter.worker = 1: unknown key; did you mean arbiter.workers?"),
         ("[log]\nzzz = true", "log.zzz = true: unknown key; log has level, file, access, access_file"),
         ("[[listen]]\nbindd = 1", "listen.0.bindd = 1: unknown key; did you mean listen.bind?"),
@@ -173,6 +188,8 @@ def test_values_are_shown_on_one_line_and_not_endlessly(config: Path) -> None:
     [
         ("LITMUS_ARBITER__WORKRES", 'arbiter.workres = "4": unknown key; did you mean arbiter.workers?'),
         ("LITMUS_ARBITR__WORKERS", 'arbitr.workers = "4": unknown key; did you mean arbiter.workers?'),
+        ("LITMUS_LIMIT__BODY", 'limit.body = "4": unknown key; did you mean limits.body?'),
+        ("LITMUS_LIMIT__HEADER_FEILDS", 'limit.header_feilds = "4": unknown key; did you mean limits.header_fields?'),
         ("LITMUS_LIMIT__ZZZ", 'limit.zzz = "4": unknown section; did you mean limits?'),
         ("LITMUS___", "unknown key"),
         ("LITMUS_ZZZ__ZZZ", 'zzz.zzz = "4": unknown key'),
