@@ -192,6 +192,11 @@ class Connection(Host):
         """The peer's address, for logs."""
         return self._client.name
 
+    @property
+    def client(self) -> Client:
+        """The peer: the same object as that of its exchanges."""
+        return self._client
+
     def flush(self) -> None:
         """Give the transport what is to be written."""
         out = self._out

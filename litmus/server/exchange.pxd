@@ -17,6 +17,7 @@ cdef class Exchange(Sink):
     cdef object _announced
     cdef bint _body_seen
     cdef Client _client
+    cdef bint _cut
     cdef bint _disconnected
     cdef Py_ssize_t _entry
     cdef object _headers

@@ -26,6 +26,7 @@ from litmus.server.scope import Client, http_scope
 log = logging.getLogger("litmus.server")
 
 _FAILED: Final = "the application failed"
+_CANCELLED: Final = "the request was cancelled"
 
 # How far the response is.
 _PENDING, _STARTED, _SENDING, _COMPLETE = range(4)
@@ -56,6 +57,7 @@ class Exchange(Sink):
         "_announced",
         "_body_seen",
         "_client",
+        "_cut",
         "_disconnected",
         "_entry",
         "_headers",
@@ -92,6 +94,7 @@ class Exchange(Sink):
         self.due = 0
         self.spoke = 0
         self._overdue = False
+        self._cut = False  # at the end of a drain
         self._disconnected = False
         self._peer_finished = False
         self._logged = False
@@ -122,8 +125,14 @@ class Exchange(Sink):
             if engine.request_ticks and self._response != _COMPLETE:
                 engine.wheel.arm(self, engine.request_ticks)
 
+    @property
+    def client(self) -> Client:
+        """Who asks: one object for all requests of a connection."""
+        return self._client
+
     def cancel(self) -> str:
         """Cancel the application's task at the end of a drain. Returns the request in words, for the log."""
+        self._cut = True
         if self._task is not None:
             self._task.cancel("the worker is shutting down")
         seconds = (monotonic_ns() - self._started_ns) / 1e9
@@ -155,6 +164,8 @@ class Exchange(Sink):
         """The application has left: see what has become of the response."""
         if error is not None:
             self._failed(error)
+        elif self._cut:
+            self._give_up(503, _CANCELLED)
         elif self._response != _COMPLETE and not self._disconnected:
             state = "without a response" if self._response == _PENDING else "before its response was complete"
             self._fail(f"returned {state}", 500, _FAILED)
@@ -333,8 +344,10 @@ class Exchange(Sink):
     def _failed(self, error: BaseException) -> None:
         """The application left with an error."""
         if isinstance(error, asyncio.CancelledError):
-            if not self._overdue:
-                self._fail("was cancelled", 503, "the request was cancelled")
+            if self._cut:  # who has done so has named the request in the log
+                self._give_up(503, _CANCELLED)
+            elif not self._overdue:
+                self._fail("was cancelled", 503, _CANCELLED)
         elif self._disconnected and _is_disconnect(error):
             self._abort()
         elif self._told and self._disconnected:

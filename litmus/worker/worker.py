@@ -37,6 +37,8 @@ from litmus.memory.slab import Slab
 from litmus.server.access import AccessLog
 from litmus.server.deadlines import TICK
 from litmus.server.engine import Engine
+from litmus.server.scope import Client
+from litmus.units import count
 from litmus.worker import parent, privileges
 from litmus.worker.accept import Acceptor, capacity
 from litmus.worker.boot import Boot
@@ -205,6 +207,7 @@ class Worker:
         self._seat.scoreboard.state = State.DRAINING
         engine.drain()
         cut: list[str] = []
+        told: set[Client] = set()
         try:
             async with asyncio.timeout(order.timeout):
                 if order.sweep:
@@ -214,6 +217,7 @@ class Worker:
                 acceptor.close()
                 await engine.idle()
         except TimeoutError:
+            told = {exchange.client for exchange in engine.exchanges}
             cut = [exchange.cancel() for exchange in list(engine.exchanges)]
         for words in cut:
             log.warning("cut after %g s of draining: %s", order.timeout, words)
@@ -222,8 +226,8 @@ class Worker:
                 async with asyncio.timeout(CANCEL_SECONDS):
                     await engine.idle()
         for connection in list(engine.connections):
-            if unsent := connection.unsent():
-                cut.append(f"a response to {connection.name}, which had {unsent} bytes of it still to read")
+            if connection.client not in told and (unsent := connection.unsent()):
+                cut.append(f"a response to {connection.name}, which had {count(unsent, 'byte')} of it still to read")
                 log.warning("cut after %g s of draining: %s", order.timeout, cut[-1])
             connection.flush()
         await asyncio.sleep(0)  # what was flushed leaves at the end of the turn
@@ -270,9 +274,9 @@ class Worker:
                 self._stop()  # nothing is served yet that could be drained
             case Drain() if not self._order.done():
                 self._order.set_result(message)
-            case StandIn(slot, count):
-                listeners = [socket.socket(fileno=each) for each in self._descriptors[:count]]
-                del self._descriptors[:count]
+            case StandIn(slot, number):
+                listeners = [socket.socket(fileno=each) for each in self._descriptors[:number]]
+                del self._descriptors[:number]
                 assert self._acceptor is not None
                 self._acceptor.stand_in(slot, listeners)
             case StandDown(slot):

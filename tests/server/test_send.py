@@ -334,7 +334,10 @@ def test_what_is_logged_of_a_request_is_escaped(caplog: pytest.LogCaptureFixture
 def test_what_is_logged_of_a_request_is_bounded(size: int, logged: str, caplog: pytest.LogCaptureFixture) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         server.notes.put("called")
-        await asyncio.Event().wait()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise Boom
 
     logged = "/" + logged[1:]
     with serve(app) as server, server.connect() as client:
@@ -344,8 +347,8 @@ def test_what_is_logged_of_a_request_is_bounded(size: int, logged: str, caplog: 
         cut = server.call(exchange.cancel)
         assert cut.startswith(f"GET {logged} from 127.0.0.1:")
         client.response()
-        assert errors(caplog)[0].getMessage() == f"the application was cancelled: GET {logged}"
-        assert server.engine.board.last_error == f"the application was cancelled: GET {logged}"
+        assert errors(caplog)[0].getMessage() == f"the application failed: GET {logged}"
+        assert server.engine.board.last_error == f"the application failed: GET {logged}: Boom()"
 
 
 class Unspeakable(Exception):

@@ -458,6 +458,28 @@ def test_requests_that_run_out_of_time_are_cut_and_named() -> None:
         assert "cut after 0.2 s of draining: GET /wait from " in process.log
         assert silent.response().status == 503
         assert begun.rest() == b"", "cut, without the last chunk"
+        assert " error " not in process.log, "the application is not to blame"
+        assert process.board.last_error == ""
+
+
+POURING = """
+async def app(scope, receive, send):
+    assert scope["type"] == "http"
+    await send({"type": "http.response.start", "status": 200})
+    await send({"type": "http.response.body", "body": bytes(32 << 20), "more_body": True})
+    await send({"type": "http.response.body"})
+"""
+
+
+def test_a_request_that_is_cut_counts_once_even_if_its_client_had_more_to_read() -> None:
+    with worker(POURING) as process:
+        process.ready()
+        client = process.connect()
+        client.send(b"GET /pouring HTTP/1.1\r\nHost: a\r\n\r\n")
+        client.head()
+        assert process.drain(timeout=0.2) == 1
+        (line,) = [line for line in process.log.splitlines() if "cut after 0.2 s of draining" in line]
+        assert "GET /pouring from {}:{}, after ".format(*client.name) in line
 
 
 LARGE = """
