@@ -301,9 +301,30 @@ class HostName(Kind[str]):
 
     def read(self, value: object, base: Path) -> str:
         # Empty is for the default, which whoever asks for a name refuses.
-        if not isinstance(value, str) or not re.fullmatch(r"([\w.~-]*|\[[0-9A-Fa-f:.]+\])", value, re.ASCII):
-            raise ValueError('must be a host as clients name it, without a port, such as "www.example.com" or "[::1]"')
+        if not isinstance(value, str) or not _HOST_NAME.fullmatch(value):
+            hint = _host_meant(value) if isinstance(value, str) else ""
+            raise ValueError(
+                f'must be a host as clients name it, without a port, such as "www.example.com" or "[::1]"{hint}'
+            )
         return value.lower().removesuffix(".")
+
+
+_HOST_NAME = re.compile(r"[\w.~-]*|\[[0-9A-Fa-f:.]+\]", re.ASCII)
+
+
+def _host_meant(text: str) -> str:
+    """What to write instead of a host name that is none, for the end of a sentence; empty if nobody knows."""
+    if "*" in text:
+        return "; there are no wildcards: write a table for each host"
+    name = re.sub(r":\d*$", "", text)
+    if not name.isascii():
+        try:
+            name = name.encode("idna").decode("ascii")  # the A-labels that clients send (RFC 5890, section 2.3.2.1)
+        except UnicodeError:
+            return ""
+    if name == text or not _HOST_NAME.fullmatch(name):
+        return ""
+    return f"; write {spell(name)}"
 
 
 class User(Text):

@@ -50,7 +50,17 @@ class Given:
     origin: str
 
 
-Table = dict[str, Given]
+class Table(dict[str, Given]):
+    """What was given of one table, by the option's name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.refused: set[str] = set()
+        """Options that were given wrongly, or may be meant by a key that there is not."""
+
+    def is_open(self, name: str) -> bool:
+        """Whether the option was only given in vain: then what it is to be is not known."""
+        return name in self.refused and name not in self
 
 
 @dataclass
@@ -69,9 +79,9 @@ class Reader:
     def __post_init__(self) -> None:
         for section in self.sections.values():
             if section.identity is None:
-                self.single[section.name] = {}
+                self.single[section.name] = Table()
             else:
-                self.lists[section.name] = [] if section.optional else [{}]
+                self.lists[section.name] = [] if section.optional else [Table()]
 
     # -- the layers ------------------------------------------------------------------------------------------------
 
@@ -89,7 +99,7 @@ class Reader:
                 else:
                     self._problem(origin, name, content, f"must be a table: [{name}]")
             elif isinstance(content, list) and all(isinstance(table, dict) for table in content):
-                self.lists[name] = [{} for _ in content]
+                self.lists[name] = [Table() for _ in content]
                 for index, table in enumerate(content):
                     self._read_table(section, f"{name}.{index}", table, self.lists[name][index], origin, base)
             else:
@@ -101,7 +111,7 @@ class Reader:
         for name, value in content.items():
             key = f"{prefix}.{name}"
             if (option := section.options.get(name)) is None:
-                self._unknown_key(origin, key, value)
+                self._unknown_key(origin, key, value, table)
             else:
                 self._give(table, option, key, value, origin, base)
 
@@ -127,7 +137,7 @@ class Reader:
                 if name not in replaced:
                     replaced.add(name)
                     self.lists[name] = []
-                self.lists[name].append({})
+                self.lists[name].append(Table())
                 self._give_text(section, rest, self.lists[name][-1], override)
         for override in sorted(overrides, key=_index):
             name, _, rest = override.key.partition(".")
@@ -153,12 +163,12 @@ class Reader:
             self._problem(override.origin, override.key, override.value, sentence)
             return
         if int(index) == len(tables) and option in section.options:
-            tables.append({})
-        self._give_text(section, option, tables[int(index)] if int(index) < len(tables) else {}, override)
+            tables.append(Table())
+        self._give_text(section, option, tables[int(index)] if int(index) < len(tables) else Table(), override)
 
     def _give_text(self, section: Section, name: str, table: Table, override: Override) -> None:
         if (option := section.options.get(name)) is None:
-            self._unknown_key(override.origin, override.key, override.value)
+            self._unknown_key(override.origin, override.key, override.value, table)
         else:
             value = option.kind.from_text(override.value)
             self._give(table, option, override.key, value, override.origin, self.base)
@@ -166,18 +176,22 @@ class Reader:
     def _give(self, table: Table, option: Option, key: str, value: object, origin: str, base: Path) -> None:
         try:
             table[option.name] = Given(option.kind.read(value, base), origin)
+            return
         except ValueError as error:
             self._problem(origin, key, value, str(error))
         except OSError as error:  # a path that cannot even be looked at
             self._problem(origin, key, value, f"must be a path that can be used: {error.strerror}")
+        table.refused.add(option.name)
 
     # -- problems --------------------------------------------------------------------------------------------------
 
     def _problem(self, origin: str, key: str, value: object, sentence: str) -> None:
         self.problems.append(describe(origin, key, spell(value), sentence))
 
-    def _unknown_key(self, origin: str, key: str, value: object) -> None:
+    def _unknown_key(self, origin: str, key: str, value: object, table: Table | None = None) -> None:
         self._problem(origin, key, value, self._did_you_mean(key))
+        if table is not None:
+            table.refused.update(option.name for option in self._meant(key))
 
     def _unknown_section(self, origin: str, name: str, content: object) -> None:
         if not isinstance(content, dict | list):
@@ -190,7 +204,17 @@ class Reader:
         self.problems.append(f"{origin}: [{name}]: unknown section; {known}")
 
     def _did_you_mean(self, key: str) -> str:
-        """ "unknown key", and the keys that may have been meant.
+        """ "unknown key", and the keys that may have been meant, or else what there is."""
+        if meant := self._meant(key):
+            return f"unknown key; did you mean {_enumerated(meant)}?"
+        name = key.partition(".")[0] if "." in key else ""
+        if section := self.sections.get(name):
+            return f"unknown key; {name} has " + ", ".join(section.options)
+        near = difflib.get_close_matches(name.lower(), self.sections, n=1)
+        return f"unknown section; did you mean {near[0]}?" if near else "unknown key"
+
+    def _meant(self, key: str) -> list[Option]:
+        """The options that may be meant by a key that there is not.
 
         What is like it in the key's own section, or in that which is meant by the section's name, goes before what is
         like it in others, but for keys of just this name.
@@ -200,12 +224,7 @@ class Reader:
         meant = difflib.get_close_matches(section.lower(), self.sections, n=1)
         own = [option for option in self._all_options() if option.section in meant]
         others = [option for option in self._all_options() if option.section not in meant]
-        near = _named(name, own) or _alike(name, own) + _named(name, others) or _nearest(name, others, 0.7)
-        if near:
-            return f"unknown key; did you mean {_enumerated(near)}?"
-        if section in self.sections:
-            return f"unknown key; {section} has " + ", ".join(option.name for option in own)
-        return f"unknown section; did you mean {meant[0]}?" if meant else "unknown key"
+        return _named(name, own) or _alike(name, own) + _named(name, others) or _nearest(name, others, 0.7)
 
     def _all_options(self) -> list[Option]:
         return [option for section in self.sections.values() for option in section.options.values()]

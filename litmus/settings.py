@@ -147,14 +147,14 @@ class HostSettings:
     name: str = option(
         HostName(),
         "",
-        "The host as requests name it, in any case and with any port. Clients choose what they name: what is allowed "
-        "here is allowed to everybody.",
+        "The host as requests name it, in any case and with any port; letters outside ASCII in their xn-- form, and no "
+        "wildcards. Clients choose what they name: what is allowed here is allowed to everybody.",
     )
     body: int | None = option(
         Inherited(Size("0 B", "1024 GiB")),
         "inherit",
         "How long a request's body may be that is meant for this host, in the place of limits.body and of that of the "
-        "address it comes in at.",
+        "address it comes in at. A host must have one of its own.",
     )
 
 
@@ -374,8 +374,8 @@ def load(path: Path | None, *, environ: Mapping[str, str], overrides: Sequence[O
     source = None if path is None else path.absolute()
     settings = Settings(**values, source=source, origins=MappingProxyType(origins))  # type: ignore[arg-type]
     problems = [*reader.problems, *_check_listen(settings.listen, reader.lists["listen"], str(path or "default"))]
-    problems += _check_socket_files(settings.listen, reader.lists["listen"], bind_is_right=not reader.problems)
-    problems += _check_hosts(settings.host, reader.lists["host"], str(path or "default"), all_read=not reader.problems)
+    problems += _check_socket_files(settings.listen, reader.lists["listen"])
+    problems += _check_hosts(settings.host, reader.lists["host"], str(path or "default"))
     if problems:
         raise InvalidSettings(problems, settings)
     return settings
@@ -403,6 +403,8 @@ def _check_listen(listen: Sequence[ListenSettings], given: Sequence[Table], sour
     problems = []
     seen: dict[Address, str] = {}
     for index, (item, table) in enumerate(zip(listen, given, strict=True)):
+        if table.is_open("bind"):
+            continue
         key = f"listen.{index}.bind"
         taken = [seen.setdefault(address, key) for address in _covered(item.address)]
         if other := next((other for other in taken if other != key), None):
@@ -411,14 +413,11 @@ def _check_listen(listen: Sequence[ListenSettings], given: Sequence[Table], sour
     return problems
 
 
-def _check_socket_files(listen: Sequence[ListenSettings], given: Sequence[Table], *, bind_is_right: bool) -> list[str]:
-    """What is given for the file of a Unix socket, to an address without one.
-
-    Unless `bind_is_right`, one that is missing may be one that could not be read.
-    """
+def _check_socket_files(listen: Sequence[ListenSettings], given: Sequence[Table]) -> list[str]:
+    """What is given for the file of a Unix socket, to an address without one."""
     problems = []
     for index, (item, table) in enumerate(zip(listen, given, strict=True)):
-        if item.address.kind == "unix" or not (bind_is_right or "bind" in table):
+        if item.address.kind == "unix" or table.is_open("bind"):
             continue
         for name in ("mode", "group"):
             value = getattr(item, name)
@@ -429,18 +428,18 @@ def _check_socket_files(listen: Sequence[ListenSettings], given: Sequence[Table]
     return problems
 
 
-def _check_hosts(hosts: Sequence[HostSettings], given: Sequence[Table], source: str, *, all_read: bool) -> list[str]:
-    """What is wrong with the hosts as a whole: one without a name, or the same one twice.
-
-    Unless everything could be read, a name that is missing may be one that could not.
-    """
+def _check_hosts(hosts: Sequence[HostSettings], given: Sequence[Table], source: str) -> list[str]:
+    """What is wrong with the hosts as a whole: one without a name or a bound, or the same one twice."""
     problems = []
     seen: dict[str, str] = {}
     for index, (host, table) in enumerate(zip(hosts, given, strict=True)):
         key = f"host.{index}.name"
         origin = next((given.origin for given in (table.get("name"), *table.values()) if given is not None), source)
+        if host.body is None and not table.is_open("body"):
+            why = "leaves the host without a bound of its own; give a size, or remove the table"
+            problems.append(describe(origin, f"host.{index}.body", spell(Inherited.WORD), why))
         if not host.name:
-            if all_read or "name" in table:
+            if not table.is_open("name"):
                 problems.append(describe(origin, key, spell(host.name), "must name the host"))
         elif (other := seen.setdefault(host.name, key)) != key:
             problems.append(describe(origin, key, spell(host.name), f"is the same host as {other}; remove one"))

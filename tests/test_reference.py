@@ -46,8 +46,10 @@ def test_what_is_marked_in_the_file_is_a_table_to_add(tmp_path: Path, monkeypatc
     monkeypatch.chdir(tmp_path)
     text = re.sub("^#(?=[^ ])", "", render_default_toml(), flags=re.MULTILINE)
     config = tmp_path / "litmus.toml"
-    config.write_text(text.replace('name = ""', 'name = "a"'))
-    assert load(config, environ={}).host == (HostSettings("a"),)
+    before, marked, after = text.partition("[[host]]")
+    table = after.replace('name = ""', 'name = "a"').replace('body = "inherit"', "body = 5")
+    config.write_text(before + marked + table)
+    assert load(config, environ={}).host == (HostSettings("a", 5),)
 
 
 def test_lines_of_the_file_fit_a_screen() -> None:

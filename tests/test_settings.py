@@ -488,9 +488,9 @@ def test_addresses_that_only_look_the_same(here: Path) -> None:
 
 
 def test_hosts_from_the_file(config: Path) -> None:
-    config.write_text('[[host]]\nname = "Upload.Example.com."\nbody = "1 GiB"\n[[host]]\nname = "[::1]"\n')
+    config.write_text('[[host]]\nname = "Upload.Example.com."\nbody = "1 GiB"\n[[host]]\nname = "[::1]"\nbody = 0\n')
     settings = load(config, environ={})
-    assert settings.host == (HostSettings("upload.example.com", 1 << 30), HostSettings("[::1]", None))
+    assert settings.host == (HostSettings("upload.example.com", 1 << 30), HostSettings("[::1]", 0))
     assert ("host.0.body", '"1 GiB"', str(config)) in origin_rows(settings)
     assert ("host.1.name", '"[::1]"', str(config)) in origin_rows(settings)
     config.write_text("host = []\n")
@@ -499,18 +499,75 @@ def test_hosts_from_the_file(config: Path) -> None:
 
 def test_hosts_from_outside_the_file(here: Path) -> None:
     environ = {"LITMUS_HOST__0__NAME": "a", "LITMUS_HOST__1__NAME": "b", "LITMUS_HOST__1__BODY": "1 KiB"}
-    assert load(None, environ=environ).host == (HostSettings("a"), HostSettings("b", 1024))
+    environ["LITMUS_HOST__0__BODY"] = "2 KiB"
+    assert load(None, environ=environ).host == (HostSettings("a", 2048), HostSettings("b", 1024))
     overrides = [Override("host.name", "c"), Override("host.0.body", "0")]
     assert load(None, environ=environ, overrides=overrides).host == (HostSettings("c", 0),)
 
 
 @pytest.mark.parametrize(
-    "name", ["a.b:80", "http://a", "a/b", "a b", "*.a", "::1", "[x]", "b\u00fccher.example", "\u0663"]
+    ("name", "hint"),
+    [
+        ("a.b:80", '; write "a.b"'),
+        ("[::1]:80", '; write "[::1]"'),
+        ("b\u00fccher.example", '; write "xn--bcher-kva.example"'),
+        ("B\u00fccher.example:8000", '; write "xn--bcher-kva.example"'),
+        ("*.example.com", "; there are no wildcards: write a table for each host"),
+        ("*.example.com:80", "; there are no wildcards: write a table for each host"),
+        ("b\u00fccher..example", ""),
+        ("b\u00fccher/a", ""),
+        ("http://a", ""),
+        ("a/b", ""),
+        ("a b", ""),
+        ("::1", ""),
+        ("[x]", ""),
+    ],
 )
-def test_what_is_no_host(name: str) -> None:
-    assert problem("host.0.name", name).endswith(
-        'must be a host as clients name it, without a port, such as "www.example.com" or "[::1]"'
+def test_what_is_no_host(name: str, hint: str, here: Path) -> None:
+    (sentence,) = problems(None, {"LITMUS_HOST__0__NAME": name, "LITMUS_HOST__0__BODY": "1 KiB"})
+    assert sentence.endswith(
+        f'must be a host as clients name it, without a port, such as "www.example.com" or "[::1]"{hint}'
     )
+
+
+def test_a_host_name_is_text(config: Path) -> None:
+    config.write_text("[[host]]\nname = 1\nbody = 1\n")
+    (sentence,) = problems(config)
+    assert sentence.endswith('or "[::1]"')
+
+
+@pytest.mark.parametrize("line", ["", 'body = "inherit"'])
+def test_a_host_has_a_bound_of_its_own(line: str, config: Path) -> None:
+    config.write_text(f'[[host]]\nname = "a"\nbody = 1\n[[host]]\nname = "b"\n{line}\n')
+    assert problems(config) == [
+        f'{config}: host.1.body = "inherit": leaves the host without a bound of its own; give a size, or remove the '
+        "table"
+    ]
+
+
+def test_what_is_wrong_in_one_table_hides_nothing_in_another(config: Path) -> None:
+    config.write_text(
+        "[app]\nzzz = 1\n"
+        '[[listen]]\nbind = ":80"\nmode = "0660"\n[[listen]]\nbind = "x"\nbacklog = 0\n[[listen]]\nbindd = ":81"\n'
+        '[[listen]]\nbind = ":80"\n'
+        '[[host]]\nname = "*"\nbody = "much"\n[[host]]\nbody = 1\n[[host]]\nbody = "much"\n[[host]]\nnmae = "a"\n'
+    )
+    said = [problem.removeprefix(f"{config}: ").partition(" = ")[0] for problem in problems(config)]
+    assert said == [
+        "app.zzz",
+        "listen.1.bind",
+        "listen.1.backlog",
+        "listen.2.bindd",
+        "host.0.name",
+        "host.0.body",
+        "host.2.body",
+        "host.3.nmae",
+        "listen.3.bind",
+        "listen.0.mode",
+        "host.1.name",
+        "host.2.name",
+        "host.3.body",
+    ]
 
 
 @pytest.mark.parametrize("lines", ["", 'name = ""', 'name = "."'])
@@ -526,5 +583,7 @@ def test_a_host_without_a_name_is_told_with_what_made_it(here: Path) -> None:
 
 
 def test_the_same_host_twice(config: Path) -> None:
-    config.write_text('[[host]]\nname = "a"\n[[host]]\nname = "b"\n[[host]]\nname = "A."\n')
+    config.write_text(
+        '[[host]]\nname = "a"\nbody = 1\n[[host]]\nname = "b"\nbody = 1\n[[host]]\nname = "A."\nbody = 1\n'
+    )
     assert problems(config) == [f'{config}: host.2.name = "a": is the same host as host.0.name; remove one']
