@@ -24,7 +24,7 @@ WORKER = {
     "state": "ready",
     "uptime_s": 185.2,
     "tick_age_ms": 43,
-    "connections": 3,
+    "connections_open": 3,
     "requests": 1234,
     "in_flight": 1,
     "rss_bytes": 41 << 20,
@@ -39,7 +39,8 @@ REPORT: dict[str, Any] = {
     "workers": [WORKER, {**WORKER, "slot": 1, "pid": 4712, "state": "booting", "tick_age_ms": None}],
     "totals": {
         "requests": 1234567,
-        "connections": 40,
+        "connections_accepted": 40,
+        "connections_open": 6,
         "responses_by_class": {"1xx": 0, "2xx": 30, "3xx": 0, "4xx": 10, "5xx": 0},
         "bytes_in": 2048,
         "bytes_out": 1536,
@@ -147,8 +148,8 @@ def test_the_totals() -> None:
         "arbiter.pid": "99",
         "totals.requests": "1,234,567",
         "workers.in_flight": "2",
-        "workers.connections": "6",
-        "totals.connections": "40",
+        "workers.connections_open": "6",
+        "totals.connections_accepted": "40",
         "totals.bytes_out": "1.5 KiB",
         "totals.bytes_in": "2 KiB",
     }
@@ -163,7 +164,7 @@ def test_a_row_for_each_worker() -> None:
         "state": "ready",
         "uptime_s": "3m 5s",
         "tick_age_ms": "43 ms",
-        "connections": "3",
+        "connections_open": "3",
         "requests": "1,234",
         "in_flight": "1",
         "rss_bytes": "41 MiB",
@@ -206,7 +207,7 @@ def test_no_worker_and_no_request_yet() -> None:
     totals = {**REPORT["totals"], "responses_by_class": dict.fromkeys(("1xx", "2xx"), 0)}
     document = rendered({**REPORT, "workers": [], "totals": totals})
     assert document.rows["workers"] == document.rows["slabs"] == []
-    assert document.fields["workers.connections"] == "0"
+    assert document.fields["workers.connections_open"] == "0"
     assert document.widths == ["0.00%", "0.00%"]
 
 

@@ -17,7 +17,7 @@ _STALLED_MS = 1000
 
 _STATUS_HEAD = (">SLOT", ">PID", ">GEN", "STATE", ">UP")
 _WORKER_HEAD = (
-    ">SLOT", ">PID", ">GEN", "STATE", ">UP", ">TICK", ">CONNECTIONS", ">REQUESTS", ">IN FLIGHT", ">MEMORY", ">CPU",
+    ">SLOT", ">PID", ">GEN", "STATE", ">UP", ">TICK", ">OPEN", ">REQUESTS", ">IN FLIGHT", ">MEMORY", ">CPU",
 )  # fmt: skip
 _SLAB_HEAD = (">SLAB", ">IN USE", ">OF", ">ACQUIRED", ">FAILED")
 
@@ -72,11 +72,12 @@ def print_stats(terminal: Terminal, stats: Mapping[str, Any], rate: float | None
     )
     answers = "  ".join(f"{name} {number(value)}" for name, value in totals.get("responses_by_class", {}).items())
     requests = _with(number, totals.get("requests"))
+    accepted, opened = totals.get("connections_accepted"), totals.get("connections_open")
     if rate is not None:
         requests += terminal.paint(f"  {number(rate)}/s", "cyan")
     fields = [
         ("requests", f"{requests}  {terminal.paint(answers, 'dim')}"),
-        ("connections", _with(number, totals.get("connections"))),
+        ("connections", f"{_with(number, accepted)} accepted, {_with(number, opened)} open"),
         ("bytes", f"{_with(size, totals.get('bytes_in'))} in, {_with(size, totals.get('bytes_out'))} out"),
     ]
     if lost := totals.get("log_lines_lost"):
@@ -100,7 +101,7 @@ def _worker_row(terminal: Terminal, worker: Mapping[str, Any]) -> Sequence[str]:
         _state(terminal, worker),
         _with(duration, worker.get("uptime_s")),
         terminal.paint(tick_text, "red") if stalled else tick_text,
-        _with(number, worker.get("connections")),
+        _with(number, worker.get("connections_open")),
         _with(number, worker.get("requests")),
         _with(number, worker.get("in_flight")),
         _with(size, worker.get("rss_bytes")),

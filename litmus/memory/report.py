@@ -30,8 +30,8 @@ def report(segment: Segment) -> dict[str, Any]:
     """The state of the whole server.
 
     Returns ``{arbiter: {...}, workers: [...], totals: {...}}``, ready for JSON. Totals count the workers that are
-    gone as well, so they never go back, and the lines that the arbiter itself could not log. Durations are seconds or
-    milliseconds as the name says, sizes bytes.
+    gone as well, so they never go back, but for the connections that are open, and the lines that the arbiter itself
+    could not log. Durations are seconds or milliseconds as the name says, sizes bytes.
     """
     now = time.monotonic_ns()
     header = segment.header
@@ -52,7 +52,8 @@ def report(segment: Segment) -> dict[str, Any]:
         "workers": sorted((_worker(seat, now) for seat in seats), key=lambda row: (row["slot"], row["generation"])),
         "totals": {
             "requests": total(REQUESTS_TOTAL),
-            "connections": total(CONNECTIONS_TOTAL),
+            "connections_accepted": total(CONNECTIONS_TOTAL),
+            "connections_open": total(CONNECTIONS),
             "responses_by_class": {
                 f"{cell - RESPONSES_1XX + 1}xx": total(cell) for cell in range(RESPONSES_1XX, RESPONSES_5XX + 1)
             },
@@ -74,7 +75,7 @@ def _worker(seat: Seat, now: int) -> dict[str, Any]:
         "state": _state(board.state),
         "uptime_s": _seconds(now - board.started_ns),
         "tick_age_ms": max(0, now - board.tick_ns) // 1_000_000 if board.tick_ns else None,
-        "connections": cells[CONNECTIONS],
+        "connections_open": cells[CONNECTIONS],
         "requests": cells[REQUESTS_TOTAL],
         "in_flight": cells[IN_FLIGHT],
         "log_lines_lost": cells[LOG_LINES_LOST],

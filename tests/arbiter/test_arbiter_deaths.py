@@ -28,7 +28,7 @@ def test_a_killed_worker_is_replaced_and_what_was_queued_is_served(arbiter: Arbi
     assert [(greeting.slot, greeting.generation) for greeting in greetings] == [(0, 1)] * 25
     for connection in queued:
         connection.close()
-    assert arbiter.stats()["totals"]["connections"] == 25
+    assert arbiter.stats()["totals"]["connections_accepted"] == 25
 
 
 def test_the_log_names_the_requests_on_board(arbiter: ArbiterProcess) -> None:

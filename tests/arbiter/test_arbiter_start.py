@@ -44,7 +44,7 @@ def test_status_and_stats(arbiter: ArbiterProcess) -> None:
     assert status["last_reload"] is None
     stats = arbiter.stats()
     assert stats["arbiter"]["pid"] == arbiter.pid
-    assert stats["totals"]["connections"] == 1
+    assert stats["totals"]["connections_accepted"] == 1
     assert [row["pid"] for row in stats["workers"]] == arbiter.worker_pids()
 
 

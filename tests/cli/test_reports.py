@@ -26,7 +26,7 @@ def worker(slot: int, **changes: Any) -> dict[str, Any]:
         "state": "ready",
         "uptime_s": 3725.0,
         "tick_age_ms": 43,
-        "connections": 12,
+        "connections_open": 12,
         "requests": 1234567,
         "in_flight": 3,
         "rss_bytes": 47_395_000,
@@ -41,7 +41,8 @@ STATS: dict[str, Any] = {
     "workers": [worker(0), worker(1, state="draining", tick_age_ms=None, slab=[slab(1024, 0, failed=7)])],
     "totals": {
         "requests": 2_469_134,
-        "connections": 812,
+        "connections_accepted": 812,
+        "connections_open": 24,
         "responses_by_class": {"1xx": 0, "2xx": 2_469_000, "5xx": 134},
         "bytes_in": 1536,
         "bytes_out": 3 * 2**30,
@@ -53,12 +54,12 @@ def test_statistics() -> None:
     assert printed(reports.print_stats, STATS) == [
         "litmusd 0.1.0 (compiled)  pid 4711  up 3h 12m  generation 2",
         "  requests     2,469,134  1xx 0  2xx 2,469,000  5xx 134",
-        "  connections  812",
+        "  connections  812 accepted, 24 open",
         "  bytes        1.5 KiB in, 3.0 GiB out",
         "",
-        "SLOT   PID  GEN  STATE        UP  TICK  CONNECTIONS   REQUESTS  IN FLIGHT    MEMORY    CPU",
-        "   0  4712    2  ready     1h 2m  43ms           12  1,234,567          3  45.2 MiB  1m 1s",
-        "   1  4713    2  draining  1h 2m     -           12  1,234,567          3  45.2 MiB  1m 1s",
+        "SLOT   PID  GEN  STATE        UP  TICK  OPEN   REQUESTS  IN FLIGHT    MEMORY    CPU",
+        "   0  4712    2  ready     1h 2m  43ms    12  1,234,567          3  45.2 MiB  1m 1s",
+        "   1  4713    2  draining  1h 2m     -    12  1,234,567          3  45.2 MiB  1m 1s",
         "",
         "    SLAB  IN USE   OF  ACQUIRED  FAILED",
         " 1.0 KiB       1  512     2,000       7",
@@ -70,10 +71,10 @@ def test_a_server_without_workers_or_of_another_version_is_shown_as_far_as_it_go
     assert printed(reports.print_stats, {}) == [
         "litmusd ? (pure)  pid -  up -  generation -",
         "  requests     -",
-        "  connections  -",
+        "  connections  - accepted, - open",
         "  bytes        - in, - out",
         "",
-        "SLOT  PID  GEN  STATE  UP  TICK  CONNECTIONS  REQUESTS  IN FLIGHT  MEMORY  CPU",
+        "SLOT  PID  GEN  STATE  UP  TICK  OPEN  REQUESTS  IN FLIGHT  MEMORY  CPU",
     ]
     assert printed(reports.print_stats, {"workers": [{}]})[-1].split() == ["-"] * 11
 

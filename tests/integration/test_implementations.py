@@ -74,12 +74,13 @@ def test_both_answer_the_same(servers: dict[str, Deployment]) -> None:
         assert answers["pure"] == answers["compiled"], name
         if name not in ("cut short", "nothing"):
             assert answers["pure"].startswith(b"HTTP/1.1 "), name
+    for server in servers.values():
+        server.wait_until_idle()
     totals = {kind: server.stats()["totals"] for kind, server in servers.items()}
     for total in totals.values():
         del total["bytes_out"]  # has the pid's digits in it
     assert totals["pure"] == totals["compiled"]
     for server in servers.values():
-        server.wait_until_idle()
         assert server.stop() == 0
 
 

@@ -166,7 +166,7 @@ def test_slow_clients_are_thrown_out_and_others_are_served(serve: Serve) -> None
             dribblers = Dribblers(server.address, CLIENTS)
             most.append(before)
             with meanwhile(dribblers.torment):
-                wait_until(lambda: server.worker_stats(pid)["connections"] > CLIENTS / 2, "most of them at once")
+                wait_until(lambda: server.worker_stats(pid)["connections_open"] > CLIENTS / 2, "most of them at once")
                 while dribblers.left:
                     began = time.monotonic()
                     seen.wait_for_more(10)

@@ -32,12 +32,18 @@ def one_worker(slot: int = 0, generation: int = 1, pid: int | None = None) -> Se
 
 
 def totals(
-    requests: int = 0, connections: int = 0, responses: Mapping[str, int] = {}, bytes_in: int = 0, bytes_out: int = 0
+    requests: int = 0,
+    accepted: int = 0,
+    opened: int = 0,
+    responses: Mapping[str, int] = {},
+    bytes_in: int = 0,
+    bytes_out: int = 0,
 ) -> dict[str, object]:
     """What is reported of all workers together; there are no other responses than those given."""
     return {
         "requests": requests,
-        "connections": connections,
+        "connections_accepted": accepted,
+        "connections_open": opened,
         "responses_by_class": {"1xx": 0, "2xx": 0, "3xx": 0, "4xx": 0, "5xx": 0, **responses},
         "bytes_in": bytes_in,
         "bytes_out": bytes_out,
@@ -75,7 +81,7 @@ def test_a_worker() -> None:
     assert worker["state"] == "ready"
     assert worker["uptime_s"] >= 3.0
     assert worker["tick_age_ms"] >= 250
-    assert (worker["connections"], worker["requests"], worker["in_flight"]) == (5, 6, 7)
+    assert (worker["connections_open"], worker["requests"], worker["in_flight"]) == (5, 6, 7)
     assert worker["rss_bytes"] > 1 << 20
     assert worker["cpu_s"] > 0
     assert worker["slab"] == [{"size": 1024, "total": 10, "in_use": 1, "acquired": 1, "failed": 0}]
@@ -121,12 +127,13 @@ def test_totals_count_the_workers_that_are_gone() -> None:
         board.requests_total, board.connections_total, board.bytes_in, board.bytes_out = 10, 3, 100, 1000
         board.cells[RESPONSES_1XX + 1] = 8
         board.cells[RESPONSES_1XX + 4] = 2
+        board.connections = 2
     before = report(segment)["totals"]
     segment.retire(0)
     after = report(segment)
     assert len(after["workers"]) == 1
-    assert after["totals"] == before
-    assert before == totals(requests=20, connections=6, responses={"2xx": 16, "5xx": 4}, bytes_in=200, bytes_out=2000)
+    assert after["totals"] == {**before, "connections_open": 2}
+    assert before == totals(20, 6, 4, responses={"2xx": 16, "5xx": 4}, bytes_in=200, bytes_out=2000)
 
 
 def test_it_is_ready_for_json() -> None:

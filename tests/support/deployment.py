@@ -199,9 +199,9 @@ class Deployment(Litmusd, Operator):
 
         def idle() -> bool:
             rows = self.stats()["workers"]
-            return not any(row["connections"] or row["in_flight"] for row in rows) and set(self.leases().values()) == {
-                1
-            }
+            return not any(row["connections_open"] or row["in_flight"] for row in rows) and set(
+                self.leases().values()
+            ) == {1}
 
         wait_until(idle, lambda: f"no connections and no leases but the window: {self.stats()['workers']}")
 
