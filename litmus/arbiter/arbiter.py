@@ -325,7 +325,7 @@ class Arbiter:
         config = f" [{self._settings.source.name}]" if self._settings.source else ""
         workers = self._crew.width or self._workers
         stopping = ", stopping" if self._state == "stopping" else ""
-        setproctitle(f"litmus: arbiter{config} gen {self._crew.generation}, {workers} workers{stopping}")
+        setproctitle(f"litmus: arbiter{config} gen {self._crew.generation}, {count(workers, 'worker')}{stopping}")
 
 
 def _pidfile(settings: Settings) -> PidFile | None:

@@ -114,12 +114,12 @@ class Changes:
         elif not 1 <= n <= MAX_WORKERS:
             reply(Refused(_impossible(n)))
         elif n > before:
-            _logger.info("scaling from %d to %d workers", before, n)
+            _logger.info("scaling from %d to %s", before, count(n, "worker"))
             finish = functools.partial(self._grown, reply)
             growth = Growth(self._crew, boot_width(), finish)
             self._begin(growth, functools.partial(growth.begin, n), finish)
         elif n < before:
-            _logger.info("scaling from %d to %d workers", before, n)
+            _logger.info("scaling from %d to %s", before, count(n, "worker"))
             self._crew.retire(n)
             self._on_end()
             self._shrinking.append((n, reply))
@@ -130,7 +130,7 @@ class Changes:
 
     def _grown(self, reply: ReplyCallback, outcome: Reply) -> None:
         if isinstance(outcome, Refused):
-            self._explain(f"scaling refused, {self._crew.width} workers keep serving", outcome)
+            self._explain(f"scaling refused, serving goes on with {count(self._crew.width, 'worker')}", outcome)
         self._end(reply, outcome)
 
     def slots_closed(self) -> None:
@@ -138,7 +138,7 @@ class Changes:
         waiting, self._shrinking = self._shrinking, []
         for n, reply in waiting:
             if self._crew.width > n:
-                reply(Refused(f"{self._crew.width} workers were asked for before {n} were left"))
+                reply(Refused(f"{count(self._crew.width, 'worker')} asked for before the surplus over {n} had left"))
             elif len(self._crew.slots) > n:
                 self._shrinking.append((n, reply))
             else:

@@ -12,6 +12,7 @@ from litmus.arbiter.slots import Death, Phase, Slot, Worker, WorkerState
 from litmus.arbiter.stalls import Stalls
 from litmus.arbiter.timings import Backoff
 from litmus.settings import Settings
+from litmus.units import count
 
 BOOT_TRIES = 3
 """How often a worker may crash at the first start before the server gives up."""
@@ -113,7 +114,7 @@ class Crew:
         if not self._proven and death.boot_failed:
             self._on_fatal(f"the application cannot be started: {death.reason}\n{death.traceback}".rstrip())
         elif not self._proven and slot.backoff.failures >= BOOT_TRIES:
-            self._on_fatal(f"no worker can be started: {slot.backoff.failures} times, one {death.reason}")
+            self._on_fatal(f"no worker can be started: {count(slot.backoff.failures, 'time')}, one {death.reason}")
         else:
             obituary.publish(worker, death, f"the next one starts in {pause:g} s" if pause else "the next one starts")
             self._fork_later(slot, pause)
@@ -265,7 +266,8 @@ class Crew:
     def _sweep(self, slot: Slot) -> bool:
         """Fork a worker for the connections that the last one left behind when it died. False: give them up."""
         if slot.sweeps >= SWEEP_TRIES:
-            _logger.error("slot %d is closed with %d connections queued", slot.index, self.listeners.queued(slot.index))
+            queued = count(self.listeners.queued(slot.index), "connection")
+            _logger.error("slot %d is closed with %s queued", slot.index, queued)
             return False
         slot.sweeps += 1
         try:

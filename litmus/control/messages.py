@@ -12,6 +12,7 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 
 from litmus.control import framing
+from litmus.units import count
 
 REQUEST_LIMIT = 64 * 1024
 """Largest request of a client, in bytes."""
@@ -170,7 +171,7 @@ def shorten(text: str, limit: int = _TEXT_LIMIT) -> str:
     """
     if len(text) <= limit:
         return text
-    return f"[… {len(text) - limit} characters left out]\n{text[len(text) - limit :]}"
+    return f"[… {count(len(text) - limit, 'character')} left out]\n{text[len(text) - limit :]}"
 
 
 def _decode(decoder: msgspec.json.Decoder[_T], payload: bytes) -> _T:

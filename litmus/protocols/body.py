@@ -11,6 +11,7 @@ from typing import Final
 
 from litmus.memory.lease import Lease
 from litmus.protocols.errors import ProtocolError
+from litmus.units import count
 
 LINE_LIMIT: Final = 512
 """Bytes in a chunk's size line with its extensions, or in a trailer line."""
@@ -99,7 +100,7 @@ class ChunkedDecoder(Decoder):
                 self._extend(extension)
             self._content += self._remaining
             if self._content > self._limit > 0:
-                raise ProtocolError(413, f"the body is longer than {self._limit} bytes")
+                raise ProtocolError(413, f"the body is longer than {count(self._limit, 'byte')}")
             self._state = _DATA if self._remaining else _TRAILER
         elif line:
             if _FIELD.fullmatch(line) is None:

@@ -21,6 +21,7 @@ from litmus.protocols.lines import check_beginning
 from litmus.protocols.machine import Deadline, Headers, Host, Machine, Stream
 from litmus.protocols.request import CHUNKED, NO_BODY, HeadParser, Request
 from litmus.protocols.response import CONTINUE, LAST_CHUNK, UNKNOWN, Head, bodiless, chunk, error_response
+from litmus.units import count
 
 _GLANCE: Final = 4 << 10
 """Bytes in which the end of a head is looked for first. With what follows it, a body or a pipeline, there may be many
@@ -304,7 +305,7 @@ class Http1(Stream):
             else:
                 framing = _UNTIL_CLOSE
         elif len(body) > head.length or (end and len(body) < head.length):
-            raise ResponseError(f"the body has {len(body)} bytes, Content-Length says {head.length}")
+            raise ResponseError(f"the body has {count(len(body), 'byte')}, Content-Length says {head.length}")
         if head.close or framing == _UNTIL_CLOSE or self._must_continue or not self._worth_discarding():
             # With 100 (Continue) never sent, nobody can tell whether the body will come.
             self._persistent = False
@@ -437,7 +438,7 @@ class Http1(Stream):
         if body != _NO_BODY:
             limit = self._limits.body_with(request.headers) if self._limits.hosts else self._limits.body
             if body > limit > 0:
-                raise ProtocolError(413, f"the body is longer than {limit} bytes")
+                raise ProtocolError(413, f"the body is longer than {count(limit, 'byte')}")
         lease.start += length
         self._requests += 1
         self._burst += 1
@@ -481,10 +482,10 @@ class Http1(Stream):
         if line < 2:
             if size > limits.request_line:
                 check_beginning(head[: limits.request_line])
-                raise ProtocolError(414, f"the request line is longer than {limits.request_line} bytes")
+                raise ProtocolError(414, f"the request line is longer than {count(limits.request_line, 'byte')}")
         elif size - line > limits.header_section:
             check_beginning(head[: line + limits.header_section])
-            raise ProtocolError(431, f"the header section is longer than {limits.header_section} bytes")
+            raise ProtocolError(431, f"the header section is longer than {count(limits.header_section, 'byte')}")
 
     def _discard(self, lease: Lease) -> bool:
         """Drop the rest of a body that nobody wants. Returns False when more bytes are needed."""

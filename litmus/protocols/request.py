@@ -19,6 +19,7 @@ from litmus.protocols.fields import (
     FieldParser,
 )
 from litmus.protocols.lines import LineParser, RequestLine
+from litmus.units import count
 
 NO_BODY: Final = 0
 CHUNKED: Final = -1
@@ -123,7 +124,7 @@ class HeadParser:
         lines = section.split(b"\n")
         del lines[-2:]  # the empty line, and what is behind it
         if len(lines) > self._most:
-            raise ProtocolError(431, f"the header section has more than {self._most} fields")
+            raise ProtocolError(431, f"the header section has more than {count(self._most, 'field')}")
         request = Request(line, [])
         headers = request.headers
         hosts = framings = connection = 0

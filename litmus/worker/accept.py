@@ -18,6 +18,7 @@ from litmus.server.connection import Connection
 from litmus.server.deadlines import ticks
 from litmus.server.engine import Engine
 from litmus.server.scope import Address, Client, address
+from litmus.units import count
 from litmus.worker.boot import Listener
 from litmus.worker.refusals import Refusals
 
@@ -224,7 +225,7 @@ class Acceptor:
 
     def _refuse_some(self) -> None:
         seconds = self._engine.settings.timeouts.queue
-        reason = f"{self._capacity} connections have been open, the most allowed, for {seconds:g} s"
+        reason = f"the worker has had {count(self._capacity, 'connection')}, the most allowed, for {seconds:g} s"
         for listener in self._sockets:
             for _ in range(_BATCH):
                 if (taken := self._take(listener)) is None:
@@ -237,8 +238,8 @@ class Acceptor:
         if now >= self._warn_after:
             self._warn_after = now + _WARN_SECONDS
             log.warning(
-                "%d connections are open, the most allowed: the next one waits or goes to another worker",
-                self._capacity,
+                "%s open, the most allowed: the next one waits or goes to another worker",
+                count(self._capacity, "connection"),
             )
 
     def _take(self, listener: socket.socket) -> tuple[socket.socket, Any] | None:
@@ -259,7 +260,7 @@ class Acceptor:
         elif self._most_visits:
             host = _host(peer)
             if self._visits.get(host, 0) >= self._most_visits:
-                reason = f"{host} has {self._most_visits} connections open, the most allowed for one address"
+                reason = f"{host} has {count(self._most_visits, 'connection')} open, the most allowed for one address"
                 self._refusals.refuse(accepted, host, "too many connections from this address", reason)
                 return
             visit = _Visit(self._visits, host)

@@ -84,6 +84,7 @@ def test_an_older_client_reads_the_reply_of_a_newer_server() -> None:
 
 def test_a_traceback_that_is_too_long_keeps_its_end() -> None:
     assert messages.shorten("short") == "short"
+    assert messages.shorten("ab", limit=1) == "[… 1 character left out]\nb"
     assert messages.shorten("abcdefgh", limit=3) == "[… 5 characters left out]\nfgh"
 
 

@@ -135,6 +135,22 @@ def test_a_body_within_its_limit(size: int, cut: Cut) -> None:
     assert fed(POST % (size, b"x" * size), cut, echo).out.endswith(b"POST / [%b]" % (b"x" * size))
 
 
+def test_a_limit_is_told_in_words() -> None:
+    one = Limits(request_line=128, header_section=256, body=1)
+    told = [
+        *fed(POST % (11, b""), lambda data: [data]).refusals,
+        *fed(POST % (2, b""), lambda data: [data], limits=one).refusals,
+        *fed(CHUNKED + b"2\r\nxy\r\n", lambda data: [data], echo, limits=one).refusals,
+        *fed(POST % (0, b""), lambda data: [data], fields=1).refusals,
+    ]
+    assert [error.reason for error in told] == [
+        "the body is longer than 10 bytes",
+        "the body is longer than 1 byte",
+        "the body is longer than 1 byte",
+        "the header section has more than 1 field",
+    ]
+
+
 @WHOLE
 @pytest.mark.parametrize("expect", [b"", b"Expect: 100-continue\r\n"])
 def test_a_longer_body_is_refused_before_it_comes(expect: bytes, cut: Cut) -> None:

@@ -263,7 +263,7 @@ def test_who_waits_for_too_long_is_refused(listeners: int, caplog: pytest.LogCap
         asked = sorted(line.split('"')[1] for line in made.log())
         assert asked == ["-"] * 4 + ["GET /x HTTP/1.1"]
         assert {line.split()[0] for line in made.log()} == {"127.0.0.1"}
-        assert "1 new connection refused: 2 connections have been open, the most allowed, for 3 s" in caplog.text
+        assert "1 new connection refused: the worker has had 2 connections, the most allowed, for 3 s" in caplog.text
 
 
 def test_while_it_stays_full_nobody_waits_any_more() -> None:

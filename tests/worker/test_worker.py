@@ -681,7 +681,7 @@ def test_a_full_worker_stops_accepting_and_goes_on_when_there_is_room(binds: int
         for client in clients:
             assert client.get().status == 200
         assert process.board.connections == 3
-        assert "3 connections are open, the most allowed" in process.log
+        assert "3 connections open, the most allowed" in process.log
         clients.pop().close()
         assert waiting.response().status == 200
         assert waiting.get().status == 200
