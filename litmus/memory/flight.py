@@ -23,8 +23,9 @@ from typing import Final, NamedTuple
 ENTRY: Final = 256
 ENTRIES: Final = 512
 TABLE: Final = ENTRY * ENTRIES
+METHOD_SIZE: Final = 16
 PATH_SIZE: Final = 176
-_LAYOUT: Final = struct.Struct(f"=QBB6x16s48s{PATH_SIZE}s")
+_LAYOUT: Final = struct.Struct(f"=QBB6x{METHOD_SIZE}s48s{PATH_SIZE}s")
 _PHASE: Final = 8
 
 

@@ -8,7 +8,7 @@ from litmus.protocols.request cimport HeadParser, Request
 from litmus.protocols.response cimport Head, bodiless, chunk
 
 
-cdef Py_ssize_t _GLANCE, _LINE_SHOWN
+cdef Py_ssize_t _GLANCE, _HEAD_SHOWN
 cdef int _CR
 cdef long long _UNKNOWN, _NO_BODY, _CHUNKED_BODY
 cdef tuple _NEXT
@@ -67,7 +67,7 @@ cdef class Http1(Stream):
     cdef _finish(self)
     cdef bint _worth_discarding(self) except -1
     cdef _breach(self, error)
-    cdef bytes _line(self)
+    cdef bytes _beginning(self)
     cdef _cut(self)
     cdef _detach(self)
 

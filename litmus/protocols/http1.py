@@ -27,8 +27,8 @@ _GLANCE: Final = 4 << 10
 """Bytes in which the end of a head is looked for first. With what follows it, a body or a pipeline, there may be many
 more, which would be copied again for each head."""
 
-_LINE_SHOWN: Final = 256
-"""Bytes of the first line of a request that is refused, for the records."""
+_HEAD_SHOWN: Final = 4 << 10
+"""Bytes of the head of a request that is refused, for the records."""
 
 DISCARD_LIMIT: Final = 256 << 10
 """Bytes of an unread request body that are worth reading to keep the connection."""
@@ -538,20 +538,24 @@ class Http1(Stream):
         answerable = self._framing == _NOT_STARTED or self.state <= _HEAD
         self._framing = _COMPLETE
         if not answerable:
-            self._host.refused(error, None, 0)
+            if self.sink is not None:
+                self.sink.refused(error, -1)
+            else:
+                self._host.refused(error, None, 0)
             if self.state != _DISCARD:
                 self._cut()
                 return
         else:
             response = error_response(error.status, error.reason, self._host.date())
             size = len(response) - response.index(b"\r\n\r\n") - 4
-            line = self._line() if self.state <= _HEAD else None
-            if (self._method if line is None else line.partition(b" ")[0]) == b"HEAD":
+            head = self._beginning() if self.sink is None else b""
+            if (self._method if self.sink is not None else head.partition(b" ")[0]) == b"HEAD":
                 response = response[:-size]  # RFC 9110, section 9.3.2
                 size = 0
-            self._host.refused(error, line, size)
             if self.sink is not None:
-                self.sink.refused(error.status, size)
+                self.sink.refused(error, size)
+            else:
+                self._host.refused(error, head, size)
             self._host.write(response)
             if self.state == _CLOSED:
                 return
@@ -559,11 +563,11 @@ class Http1(Stream):
         self._move(_BREACH)
         self._detach()
 
-    def _line(self) -> bytes:
-        """The beginning of the request line, as far as it has come."""
+    def _beginning(self) -> bytes:
+        """The beginning of the request head, as far as it has come."""
         lease = self.lease
         assert lease is not None
-        return lease.peek(_LINE_SHOWN).partition(b"\r")[0]
+        return lease.peek(_HEAD_SHOWN).partition(_END_OF_HEAD)[0]
 
     def _cut(self) -> None:
         """End of the connection, in whatever state."""

@@ -5,7 +5,7 @@ cdef class Sink:
     cpdef body_arrived(self)
     cpdef unblocked(self)
     cpdef peer_finished(self)
-    cpdef refused(self, int status, long long size)
+    cpdef refused(self, error, long long size)
     cpdef disconnected(self)
 
 
@@ -30,4 +30,4 @@ cdef class Host:
     cpdef wake(self)
     cpdef again(self)
     cpdef interim(self, int status)
-    cpdef refused(self, error, bytes line, long long size)
+    cpdef refused(self, error, bytes head, long long size)

@@ -45,10 +45,10 @@ class Sink:
         """The peer will send nothing more, but may still read: the response is worth completing."""
         raise NotImplementedError
 
-    def refused(self, status: int, size: int) -> None:
-        """The peer broke the protocol or was too slow, and is answered with ``status`` and a body of ``size`` bytes.
+    def refused(self, error: ProtocolError, size: int) -> None:
+        """The peer broke the protocol or was too slow, and is answered so with a body of ``size`` bytes.
 
-        ``disconnected`` follows.
+        A ``size`` of -1: the response had begun, and is cut. ``disconnected`` follows.
         """
         raise NotImplementedError
 
@@ -138,11 +138,11 @@ class Host:
         """For the statistics: an interim response was sent, of which no exchange knows."""
         raise NotImplementedError
 
-    def refused(self, error: ProtocolError, line: bytes | None, size: int) -> None:
-        """For the log and the statistics: the peer broke the protocol or was too slow.
+    def refused(self, error: ProtocolError, head: bytes | None, size: int) -> None:
+        """For the log and the statistics: the peer broke the protocol or was too slow, and no exchange is told.
 
-        ``line`` is the beginning of the request's first line, as far as it has come, when the machine itself answers
-        with a body of ``size`` bytes a request that no exchange knows; else None.
+        ``head`` is the beginning of a request's head, as far as it has come, which the machine itself answers with a
+        body of ``size`` bytes. None: the request was answered before the rest of its body went wrong.
         """
         raise NotImplementedError
 

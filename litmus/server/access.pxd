@@ -19,7 +19,7 @@ cdef class AccessLog:
         double seconds,
         list headers,
     )
-    cpdef record_refusal(self, str host, bytes line, int status, long long size)
+    cpdef record_refusal(self, str host, bytes head, int status, long long size)
     cpdef flush(self)
     @cython.locals(second=cython.longlong)
     cdef _look_at_the_clock(self)

@@ -9,6 +9,9 @@ from litmus.log import escape
 
 _BATCH: Final = 512
 
+_LINE_SHOWN: Final = 256
+"""Bytes of the first line of what did not become a request."""
+
 _REMEMBERED: Final = 1024
 _REMEMBERED_SIZE: Final = 256
 
@@ -60,10 +63,23 @@ class AccessLog:
             f' {status or "-"} {size} "{referer}" "{agent}" {seconds:.6f}\n'
         )
 
-    def record_refusal(self, host: str, line: bytes, status: int, size: int) -> None:
-        """Note the answer to what did not become a request. ``line`` is what has come of its first line, cut short."""
+    def record_refusal(self, host: str, head: bytes, status: int, size: int) -> None:
+        """Note the answer to what did not become a request. ``head`` is what has come of its head, cut short.
+
+        Since when it has come is not known.
+        """
         self._look_at_the_clock()
-        self._add(f'{host} - - [{self._stamp}] "{escape(line) or "-"}" {status} {size} "-" "-" 0.000000\n')
+        line, *fields = head.split(b"\r")
+        told = {b"referer": "-", b"user-agent": "-"}
+        for field in fields:
+            name, _, value = field.partition(b":")
+            name = name.lstrip(b"\n").lower()
+            if name in told:
+                told[name] = escape(value.strip(b" \t"))
+        self._add(
+            f'{host} - - [{self._stamp}] "{escape(line[:_LINE_SHOWN]) or "-"}"'
+            f' {status} {size} "{told[b"referer"]}" "{told[b"user-agent"]}" -\n'
+        )
 
     def flush(self) -> None:
         """Write what was collected. Called at every tick of the worker, and at its end."""

@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
-import logging
 import socket
 import struct
 import termios
@@ -28,9 +27,9 @@ from litmus.protocols.machine import Deadline, Host, Machine, Stream
 from litmus.protocols.request import Request
 from litmus.server.engine import Engine
 from litmus.server.exchange import Exchange
+from litmus.server.noise import REFUSED, UNREAD, in_words
 from litmus.server.scope import Client
-
-log = logging.getLogger("litmus.server")
+from litmus.units import count
 
 SPILL: Final = 1 << 10
 """Bytes that one read may bring while the slab is empty. They are kept outside the slab, and reading stops."""
@@ -253,7 +252,8 @@ class Connection(Host):
             if left > 0:
                 wheel.arm(self, min(left, engine.deadlines[Deadline.LINGER]))
             else:
-                log.info("%s does not read: %d bytes of its response were given up", self._client.name, unsent)
+                given_up = count(unsent, "byte")
+                engine.noise.tell(UNREAD, "%s does not read: %s of its response given up", self._client.name, given_up)
                 self.reset()  # after a mere close the kernel would keep them, and wait for the peer on its own
             return
         if self._unsent != _UNKNOWN:
@@ -349,11 +349,16 @@ class Connection(Host):
         """See ``Host.interim``."""
         self._engine.counters.responded(status)
 
-    def refused(self, error: ProtocolError, line: bytes | None, size: int) -> None:
+    def refused(self, error: ProtocolError, head: bytes | None, size: int) -> None:
         """See ``Host.refused``."""
-        if line is not None:
-            self._engine.refused(self._client.host, line, error.status, size)
-        log.info("refused a request from %s: %d, %s", self._client.name, error.status, escape(error.reason))
+        engine, name, reason = self._engine, self._client.name, escape(error.reason)
+        if head is None:
+            engine.noise.tell(REFUSED, "refused the rest of an answered request from %s: %s", name, reason)
+            return
+        engine.refused(self._client.host, head, error.status, size)
+        method, _, rest = head.partition(b"\r")[0].partition(b" ")
+        words = in_words(method, rest.partition(b" ")[0])
+        engine.noise.tell(REFUSED, "refused %s from %s: %d, %s", words, name, error.status, reason)
 
     # Inside
 

@@ -22,6 +22,7 @@ cdef class Engine:
     cdef readonly HeadParser parser
     cdef set _dropped
     cdef readonly Wheel wheel
+    cdef readonly object noise
     cdef readonly object access
     cdef readonly set connections
     cdef readonly set exchanges

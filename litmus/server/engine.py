@@ -21,6 +21,7 @@ from litmus.protocols.request import HeadParser
 from litmus.server.access import AccessLog
 from litmus.server.deadlines import Wheel, ticks
 from litmus.server.eager import Starter
+from litmus.server.noise import Noise
 from litmus.settings import Settings
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class Engine:
         starter: runs the application.
         on_connections_changed: called after ``connections`` has grown or shrunk.
         date: the Date header line, renewed once a second.
+        noise: what clients can have the log say.
     """
 
     def __init__(
@@ -93,6 +95,7 @@ class Engine:
         self._dropped: set[bytes] = set()
         self._clock = clock
         self.wheel = Wheel(clock())
+        self.noise = Noise(self.wheel)
         self.access = access
         self.connections: set[Connection] = set()
         self.exchanges: set[Exchange] = set()
@@ -188,11 +191,11 @@ class Engine:
         self._jitter = (self._jitter + 1) % (1 + self.deadlines[Deadline.KEEP_ALIVE] // 10)
         return self._jitter
 
-    def refused(self, host: str, line: bytes, status: int, size: int) -> None:
-        """Enter into the records what was answered without an exchange. ``line`` is what has come of its first line."""
+    def refused(self, host: str, head: bytes, status: int, size: int) -> None:
+        """Enter into the records what was answered without an exchange. ``head`` is what has come of its head."""
         self.counters.request_refused(status)
         if self.access is not None:
-            self.access.record_refusal(host, line, status, size)
+            self.access.record_refusal(host, head, status, size)
 
     def drain(self) -> None:
         """Let every connection finish what is under way, and close."""
@@ -225,7 +228,8 @@ class Engine:
         return bool(self.connections or self.exchanges or self.adopting)
 
     def close(self) -> None:
-        """Write what is still to be written to the access log. Nothing is served after this."""
+        """Write what is still to be written to the logs. Nothing is served after this."""
+        self.noise.flush()
         if self.access is not None:
             self.access.flush()
 

@@ -15,12 +15,14 @@ from typing import Any, Final
 
 from litmus.asgi import Message
 from litmus.log import escape
-from litmus.memory.flight import PATH_SIZE, Phase, WireProtocol
+from litmus.memory.flight import Phase, WireProtocol
+from litmus.protocols.errors import ProtocolError
 from litmus.protocols.machine import Sink, Stream
 from litmus.protocols.request import Request
 from litmus.protocols.response import ERROR_HEADERS, error_body
 from litmus.server.awaitables import DONE, Ready
 from litmus.server.engine import Engine
+from litmus.server.noise import ABANDONED, CUT, REFUSED, UNREAD, in_words
 from litmus.server.scope import Client, http_scope
 
 log = logging.getLogger("litmus.server")
@@ -143,7 +145,8 @@ class Exchange(Sink):
         limit = f"{self.engine.settings.timeouts.request:g} s (timeouts.request)"
         self._overdue = True
         if self._stream.blocked:
-            log.info("%s was not read by %s within %s", self._words(), self._client.name, limit)
+            words, name = self._words(), self._client.name
+            self.engine.noise.tell(UNREAD, "%s was not read by %s within %s", words, name, limit)
             self._abort()
         else:
             self._fail(f"took longer than {limit}", 503, "the request took too long")
@@ -241,11 +244,17 @@ class Exchange(Sink):
         if self._body_seen:
             self._deliver()
 
-    def refused(self, status: int, size: int) -> None:
+    def refused(self, error: ProtocolError, size: int) -> None:
         """See ``Sink.refused``."""
-        self._status = status
+        engine, name = self.engine, self._client.name
+        if size < 0:
+            engine.noise.tell(CUT, "cut the response to %s from %s: %s", self._words(), name, escape(error.reason))
+            return
+        self._status = error.status
         self._size = size
-        self.engine.counters.responded(status)
+        engine.counters.responded(error.status)
+        reason = escape(error.reason)
+        engine.noise.tell(REFUSED, "refused %s from %s: %d, %s", self._words(), name, error.status, reason)
 
     def disconnected(self) -> None:
         """See ``Sink.disconnected``."""
@@ -352,7 +361,8 @@ class Exchange(Sink):
             self._abort()
         elif self._told and self._disconnected:
             # Frameworks have exceptions of their own for this, which know nothing of ours.
-            log.info("%s had left: %s ended with %s", self._client.name, self._words(), _describe(error))
+            words, name = self._words(), self._client.name
+            self.engine.noise.tell(ABANDONED, "%s had left: %s ended with %s", name, words, _describe(error))
         else:
             self._fail("failed", 500, _FAILED, error)
 
@@ -395,10 +405,8 @@ class Exchange(Sink):
         )
 
     def _words(self) -> str:
-        """The request for the log: as much of its target as the flight recorder shows."""
-        method, target = self._request.line.method, self._request.line.target
-        more = "…" if len(target) > PATH_SIZE else ""
-        return f"{escape(method)} {escape(target[:PATH_SIZE])}{more}"
+        """The request for the log."""
+        return in_words(self._request.line.method, self._request.line.target)
 
 
 def _describe(error: BaseException) -> str:

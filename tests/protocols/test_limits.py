@@ -158,7 +158,7 @@ def test_a_longer_body_is_refused_before_it_comes(expect: bytes, cut: Cut) -> No
     wire = fed(data, cut, echo)
     assert refused(wire, 413)
     assert statuses(wire) == [413], "and is not asked for"
-    assert wire.lines == [b"POST / HTTP/1.1"]
+    assert wire.heads == [data.partition(b"\r\n\r\n")[0]]
     assert wire.calls == []
 
 
@@ -180,7 +180,7 @@ def test_a_longer_body_in_chunks_is_refused_as_soon_as_that_is_known(chunks: byt
     assert not call.complete
     body = wire.out.partition(b"\r\n\r\n")[2]
     assert call.told[-2:] == [f"refused with 413, {len(body)} bytes", "disconnected"]
-    assert wire.lines == [None], "the exchange keeps record of it"
+    assert wire.heads == [None], "the exchange keeps record of it"
 
 
 def test_a_response_that_has_begun_is_cut_instead() -> None:
@@ -192,14 +192,23 @@ def test_a_response_that_has_begun_is_cut_instead() -> None:
     wire.settle()
     assert wire.closed
     assert statuses(wire) == [200]
-    assert call.told[-1] == "disconnected"
-    assert wire.lines == [None]
+    assert call.told[-2:] == ["cut", "disconnected"]
+    assert wire.heads == [None]
 
 
 def test_a_body_that_nobody_reads_has_the_same_limit() -> None:
     wire = Wire(ok, limits=SMALL).feed(CHUNKED + b"b\r\n")
     assert statuses(wire) == [200]
     assert wire.state == State.LINGER
+    assert wire.heads == [None], "the request was answered"
+    assert wire.calls[0].told == []
+
+
+def test_what_is_on_record_of_a_head_that_is_refused_has_a_bound() -> None:
+    asked = b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"y" * 8000 + b"\r\n: z\r\n\r\n"
+    wire = Wire().feed(asked)
+    assert statuses(wire) == [400]
+    assert wire.heads == [asked[: 4 << 10]]
 
 
 HOSTS = Limits(128, 256, body=10, hosts={b"large.example": 20, b"small.example": 5, b"free.example": 0, b"[::1]": 20})

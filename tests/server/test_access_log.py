@@ -14,7 +14,7 @@ from litmus.server.access import AccessLog
 
 LINE = re.compile(
     r'(?P<host>\S+) - - \[(?P<time>\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4})\] "(?P<request>[^"]*)"'
-    r' (?P<status>\d{3}|-) (?P<size>\d+) "(?P<referer>[^"]*)" "(?P<agent>[^"]*)" (?P<seconds>\d+\.\d{6})'
+    r' (?P<status>\d{3}|-) (?P<size>\d+) "(?P<referer>[^"]*)" "(?P<agent>[^"]*)" (?P<seconds>\d+\.\d{6}|-)'
 )
 
 
@@ -125,6 +125,26 @@ def test_nothing_that_comes_from_outside_breaks_out_of_its_place(evil: bytes) ->
     assert line.isascii()
     assert line.isprintable()
     assert parse(line)["seconds"] == "0.250000"
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "referer", "agent"),
+    [
+        (b"GET /%ZZ HTTP/1.1\r\nREFERER: http://b/ \r\nUser-Agent:\ta/8\r\n\r\n", "400", "http://b/", "a/8"),
+        (b'GET /%ZZ HTTP/1.1\r\nHost: a\r\nUser-Agent: a"\xff\r\n\r\n', "400", "-", r"a\x22\xff"),
+        (b"BREW /pot HTTP/1.1\r\nUser-Agent: a\r\n\r\nUser-Agent: b\r\n", "501", "-", "a"),
+        (b"GET / HTTP/1.1\r\nX-User-Agent: a\r\n\r\n", "400", "-", "-"),
+        (b"GET /" + b"x" * 20_000, "414", "-", "-"),
+    ],
+)
+def test_of_what_is_refused_there_is_as_much_as_is_known(sent: bytes, status: str, referer: str, agent: str) -> None:
+    with serve(App(), access=True) as server, server.connect() as client:
+        client.send(sent)
+        assert str(client.response().status) == status
+        (entry,) = map(parse, server.log())
+        assert (entry["status"], entry["referer"], entry["agent"]) == (status, referer, agent)
+        assert entry["request"] == sent[:256].partition(b"\r")[0].decode()
+        assert entry["seconds"] == "-", "nobody has looked at the clock when it began"
 
 
 def test_lines_are_written_in_batches() -> None:

@@ -22,7 +22,7 @@ from litmus.server.exchange import ClientDisconnected
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n"
 CHUNKED = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
-ENTRY = re.compile(r'(\S+) - - \[[^]]*\] "([^"]*)" (\d{3}|-) (\d+) "[^"]*" "[^"]*" \d+\.\d{6}')
+ENTRY = re.compile(r'(\S+) - - \[[^]]*\] "([^"]*)" (\d{3}|-) (\d+) "[^"]*" "[^"]*" (?:\d+\.\d{6}|-)')
 
 
 def logged(server: Server) -> list[tuple[str, ...]]:

@@ -22,7 +22,7 @@ class Call(Sink):
 
     Attributes:
         request: the head.
-        told: "body", "unblocked", "finished", "disconnected", in the order they came.
+        told: "body", "unblocked", "finished", "refused with …", "cut", "disconnected", in the order they came.
         body: what was read of the body.
     """
 
@@ -45,8 +45,9 @@ class Call(Sink):
     def unblocked(self) -> None:
         self.told.append("unblocked")
 
-    def refused(self, status: int, size: int) -> None:
-        self.told.append(f"refused with {status}, {size} bytes")
+    def refused(self, error: ProtocolError, size: int) -> None:
+        self.told.append("cut" if size < 0 else f"refused with {error.status}, {size} bytes")
+        self.wire.refused(error, None, size)
 
     def peer_finished(self) -> None:
         self.told.append("finished")
@@ -133,7 +134,7 @@ class Wire(Host):
         ended: it has ended its output.
         broken: it has asked for a reset.
         refusals: breaches of the protocol that it has noted.
-        lines: the request lines that it has noted with them.
+        heads: what it has noted with them of heads that it answers itself, None for requests that it has handed over.
     """
 
     def __init__(
@@ -148,7 +149,7 @@ class Wire(Host):
         self.calls: list[Call] = []
         self.closed = self.ended = self.broken = False
         self.refusals: list[ProtocolError] = []
-        self.lines: list[bytes | None] = []
+        self.heads: list[bytes | None] = []
         self._woken = False
         self._lease = Lease(memoryview(bytearray(size)), 0)
         self.machine = Http1(self, parser if parser is not None else HeadParser(), limits)
@@ -188,11 +189,16 @@ class Wire(Host):
     def again(self) -> None:
         self._woken = True
 
-    def refused(self, error: ProtocolError, line: bytes | None, size: int) -> None:
+    def refused(self, error: ProtocolError, head: bytes | None, size: int) -> None:
         self.refusals.append(error)
-        self.lines.append(line)
+        self.heads.append(head)
 
     # What happens on the wire
+
+    @property
+    def lines(self) -> list[bytes | None]:
+        """The request lines in ``heads``."""
+        return [head if head is None else head.partition(b"\r")[0] for head in self.heads]
 
     @property
     def state(self) -> State:

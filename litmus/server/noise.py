@@ -1,0 +1,72 @@
+"""What clients can have the log say as often as they like: told one by one up to a bound, and as a number beyond it."""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+from litmus.log import escape
+from litmus.memory.flight import METHOD_SIZE, PATH_SIZE
+from litmus.server.deadlines import Wheel, ticks
+from litmus.units import count
+
+log = logging.getLogger("litmus.server")
+
+MOST: Final = 10
+"""Lines of a kind that a worker writes in ``SECONDS``."""
+
+SECONDS: Final = 10.0
+
+# The kinds, as one of them is called.
+REFUSED: Final = "refused request"
+CUT: Final = "cut response"
+UNREAD: Final = "unread response"
+ABANDONED: Final = "abandoned request"
+
+
+class Noise:
+    """The bound, for each kind of line by itself: what many do must not hide what one does.
+
+    Args:
+        wheel: what measures the time.
+
+    Attributes:
+        due, spoke: see ``deadlines.Expiring``. It is armed from the first line of a time until the time is over.
+    """
+
+    __slots__ = ("_told", "_wheel", "due", "spoke")
+
+    def __init__(self, wheel: Wheel) -> None:
+        self._wheel = wheel
+        self._told: dict[str, int] = {}
+        self.due = 0
+        self.spoke = 0
+
+    def tell(self, kind: str, message: str, *arguments: object) -> None:
+        """Log a line of some kind, at level info, or count it when there were too many."""
+        told = self._told[kind] = self._told.get(kind, 0) + 1
+        if told <= MOST:
+            log.info(message, *arguments)
+        if not self.due:
+            self._wheel.arm(self, ticks(SECONDS))
+
+    def expire(self) -> None:
+        """See ``deadlines.Expiring``."""
+        self.flush()
+
+    def flush(self) -> None:
+        """Tell how many more there were, and begin anew."""
+        told, self._told = self._told, {}
+        for kind, number in told.items():
+            if number > MOST:
+                log.info("%s within %g s, not told one by one", count(number - MOST, f"more {kind}"), SECONDS)
+
+
+def in_words(method: bytes, target: bytes) -> str:
+    """A request for the log, as far as it is known: as much of it as the flight recorder shows."""
+    shown = [_cut(method, METHOD_SIZE), _cut(target, PATH_SIZE)]
+    return " ".join(filter(None, shown)) or "a request"
+
+
+def _cut(value: bytes, size: int) -> str:
+    return escape(value[:size]) + ("…" if len(value) > size else "")
