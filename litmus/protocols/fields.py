@@ -9,7 +9,7 @@ from typing import Final
 from litmus.protocols.errors import ProtocolError
 
 # What a field is to the server.
-PLAIN, DROPPED, HOST, CONTENT_LENGTH, TRANSFER_ENCODING, CONNECTION, EXPECT = range(7)
+PLAIN, DROPPED, HOST, CONTENT_LENGTH, TRANSFER_ENCODING, CONNECTION, EXPECT, UPGRADE = range(8)
 
 CLOSE, KEEP_ALIVE = 1, 2
 """What a ``Connection`` field can ask for. One may ask for both."""
@@ -39,16 +39,23 @@ class FieldParser:
     Args:
         underscores: see ``HeadParser``.
         on_dropped: told the name of a field that is dropped, though not again while its line is remembered.
+        on_upgrade: told the value of an ``Upgrade`` field, just as seldom. Nobody else makes anything of it.
 
     Attributes:
         news: how many lines there were that it did not know.
     """
 
-    __slots__ = ("_known", "_on_dropped", "_underscores", "news")
+    __slots__ = ("_known", "_on_dropped", "_on_upgrade", "_underscores", "news")
 
-    def __init__(self, underscores: str, on_dropped: Callable[[bytes], object] | None) -> None:
+    def __init__(
+        self,
+        underscores: str,
+        on_dropped: Callable[[bytes], object] | None,
+        on_upgrade: Callable[[bytes], object] | None,
+    ) -> None:
         self._underscores = underscores
         self._on_dropped = on_dropped
+        self._on_upgrade = on_upgrade
         self.news = 0
         self._known: dict[bytes, Field] = {}
 
@@ -77,6 +84,10 @@ class FieldParser:
                 self._on_dropped(name)
             return Field(name, value, DROPPED, 0)
         kind = _KINDS.get(name, PLAIN)
+        if kind == UPGRADE:
+            kind = PLAIN
+            if self._on_upgrade is not None:
+                self._on_upgrade(value)
         return Field(name, value, kind, _number(kind, value) if kind != PLAIN else 0)
 
 
@@ -91,6 +102,7 @@ _KINDS: Final = {
     b"transfer-encoding": TRANSFER_ENCODING,
     b"connection": CONNECTION,
     b"expect": EXPECT,
+    b"upgrade": UPGRADE,
 }
 
 # No white space in front of the colon, none in front of the name (a folded line), no control character but the tab.

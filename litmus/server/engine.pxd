@@ -21,6 +21,7 @@ cdef class Engine:
     cdef public Lease window
     cdef readonly HeadParser parser
     cdef set _dropped
+    cdef bint _websocket_told
     cdef readonly Wheel wheel
     cdef readonly object noise
     cdef readonly object access

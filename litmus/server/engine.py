@@ -91,8 +91,11 @@ class Engine:
         window = slab.acquire(slab.largest)
         assert window is not None, "a fresh slab has buffers of every class"
         self.window = window
-        self.parser = HeadParser(settings.http.underscores, self._header_dropped, settings.limits.header_fields)
+        self.parser = HeadParser(
+            settings.http.underscores, self._header_dropped, settings.limits.header_fields, self._upgrade_asked
+        )
         self._dropped: set[bytes] = set()
+        self._websocket_told = False
         self._clock = clock
         self.wheel = Wheel(clock())
         self.noise = Noise(self.wheel)
@@ -211,6 +214,12 @@ class Engine:
         self._dropped.add(name)
         more = "; no more such names will be told" if len(self._dropped) == _NAMES_TOLD else ""
         log.warning('a header was dropped for its underscore: "%s" (http.underscores = "drop")%s', escape(name), more)
+
+    def _upgrade_asked(self, value: bytes) -> None:
+        """Tell the log, once, why WebSockets do not work. To ignore Upgrade is allowed (RFC 9110, section 7.8)."""
+        if not self._websocket_told and b"websocket" in value.lower():
+            self._websocket_told = True
+            log.warning("a WebSocket handshake is served as a plain request: Litmus does not speak WebSocket yet")
 
     async def idle(self) -> None:
         """Wait until no connection is open, or about to be, and no application is running."""
