@@ -91,6 +91,23 @@ def _plain(number: Decimal) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+def rough_duration(seconds: float, space: str = "") -> str:
+    """A length of time in its two largest units: "43ms", "12s", "3m 5s", "2h 4m", "9d 3h".
+
+    `space` goes between the number and the unit where there is one unit only.
+    """
+    if seconds < 1:
+        return f"{seconds * 1000:.0f}{space}ms"
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days}d {hours}h"
+    if hours:
+        return f"{hours}h {minutes}m"
+    return f"{minutes}m {rest}s" if minutes else f"{rest}{space}s"
+
+
 def count(number: int, noun: str) -> str:
     """A number of things in words: "1 worker", "2 workers"."""
     return f"{number} {noun}{'' if number == 1 else 's'}"

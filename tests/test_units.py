@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from litmus.units import count, format_duration, format_size, parse_duration, parse_size
+from litmus.units import count, format_duration, format_size, parse_duration, parse_size, rough_duration
 
 
 @pytest.mark.parametrize(
@@ -140,6 +140,28 @@ def test_durations_are_spelled_plainly(seconds: float, text: str) -> None:
 def test_a_spelled_duration_reads_back(seconds: float) -> None:
     seconds = round(seconds, 9)
     assert parse_duration(format_duration(seconds)) == seconds
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0ms"),
+        (0.0434, "43ms"),
+        (1, "1s"),
+        (59.9, "59s"),
+        (60, "1m 0s"),
+        (3_599, "59m 59s"),
+        (7_440, "2h 4m"),
+        (86_400, "1d 0h"),
+        (790_000, "9d 3h"),
+    ],
+)
+def test_rough_durations(seconds: float, text: str) -> None:
+    assert rough_duration(seconds) == text
+
+
+def test_a_rough_duration_may_have_space_before_its_unit() -> None:
+    assert [rough_duration(seconds, " ") for seconds in (0.0434, 1, 61, 3_600)] == ["43 ms", "1 s", "1m 1s", "1h 0m"]
 
 
 def test_counts_in_words() -> None:

@@ -10,13 +10,14 @@ from typing import NoReturn
 
 from litmus.arbiter.checks import check_privileges
 from litmus.arbiter.errors import StartupError
-from litmus.cli.terminal import Terminal, duration
+from litmus.cli.terminal import Terminal
 from litmus.control import messages
 from litmus.control.framing import Deframer
 from litmus.control.messages import BootFailed, Ready, WorkerMessage
 from litmus.interfaces import asgi
 from litmus.interfaces.asgi import LoadError
 from litmus.settings import Settings, origin_rows
+from litmus.units import rough_duration
 from litmus.worker import privileges
 
 _PROGRAM = "litmusd"
@@ -47,7 +48,7 @@ def check(settings: Settings, out: Terminal, err: Terminal, deadline: float = LO
     started = time.monotonic()
     failure = load_in_child(settings, deadline)
     if failure is None:
-        took = duration(time.monotonic() - started)
+        took = rough_duration(time.monotonic() - started)
         out.print(f"application    {out.paint('ok', 'green')}  {settings.app.target}, loaded in {took}")
         out.print(SCOPE)
         return True
@@ -85,7 +86,7 @@ def load_in_child(settings: Settings, deadline: float) -> BootFailed | None:
         how = f"was killed by {signal.Signals(-ending).name}" if ending < 0 else f"exited with code {ending}"
         reason = f"the process {how} while it was loaded"
     else:
-        reason = f"it was not loaded within {duration(deadline)}: what does it wait for when it is imported?"
+        reason = f"it was not loaded within {rough_duration(deadline)}: what does it wait for when it is imported?"
     return BootFailed("load", f"app.target = '{settings.app.target}': {reason}", "")
 
 

@@ -14,12 +14,13 @@ import typer
 
 import litmus
 from litmus.cli import reports, streams
-from litmus.cli.terminal import Terminal, duration
+from litmus.cli.terminal import Terminal
 from litmus.control import client, place
 from litmus.control.client import Client
 from litmus.control.messages import Refused, Reload, Reply, Request, Scale, Stats, Status, StopServer
 from litmus.loading import ConfigError, Reader
 from litmus.settings import SECTIONS
+from litmus.units import rough_duration
 
 FAILED = 1
 USAGE = 2
@@ -175,8 +176,8 @@ def stop(
         return
     ended, _, _ = select.select([process], [], [], max(0.0, started + timeout - time.monotonic()))
     if not ended:
-        raise _failure(f"the server is stopping, and has not ended within {duration(timeout)}", FAILED)
-    Terminal(sys.stdout).print(f"stopped after {duration(time.monotonic() - started)}")
+        raise _failure(f"the server is stopping, and has not ended within {rough_duration(timeout)}", FAILED)
+    Terminal(sys.stdout).print(f"stopped after {rough_duration(time.monotonic() - started)}")
 
 
 def main() -> None:

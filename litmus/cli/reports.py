@@ -8,17 +8,15 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from litmus.cli.terminal import Terminal, duration, number, safe, size
-from litmus.units import count
+from litmus.cli.terminal import Terminal, number, safe, size
+from litmus.units import count, rough_duration
 
 _NONE = "-"
 _STATE_STYLES = {"ready": "green", "booting": "yellow", "draining": "yellow", "stopped": "red"}
 _STALLED_MS = 1000
 
 _STATUS_HEAD = (">SLOT", ">PID", ">GEN", "STATE", ">UP")
-_WORKER_HEAD = (
-    ">SLOT", ">PID", ">GEN", "STATE", ">UP", ">TICK", ">OPEN", ">REQUESTS", ">IN FLIGHT", ">MEMORY", ">CPU",
-)  # fmt: skip
+_WORKER_HEAD = (*_STATUS_HEAD, ">TICK", ">OPEN", ">REQUESTS", ">IN FLIGHT", ">MEMORY", ">CPU")
 _SLAB_HEAD = (">SLAB", ">IN USE", ">OF", ">ACQUIRED", ">FAILED")
 
 
@@ -51,7 +49,7 @@ def _status_row(terminal: Terminal, worker: Mapping[str, Any]) -> Sequence[str]:
         str(worker.get("pid", _NONE)),
         str(worker.get("generation", _NONE)),
         _state(terminal, worker),
-        _with(duration, worker.get("uptime_s")),
+        _with(rough_duration, worker.get("uptime_s")),
     )
 
 
@@ -67,7 +65,7 @@ def print_stats(terminal: Terminal, stats: Mapping[str, Any], rate: float | None
     compiled = "compiled" if arbiter.get("compiled") else "pure"
     terminal.print(
         f"{terminal.paint('litmusd ' + safe(str(arbiter.get('version', '?'))), 'bold')} ({compiled})"
-        f"  pid {arbiter.get('pid', _NONE)}  up {_with(duration, arbiter.get('uptime_s'))}"
+        f"  pid {arbiter.get('pid', _NONE)}  up {_with(rough_duration, arbiter.get('uptime_s'))}"
         f"  generation {arbiter.get('generation', _NONE)}"
     )
     answers = "  ".join(f"{name} {number(value)}" for name, value in totals.get("responses_by_class", {}).items())
@@ -92,20 +90,16 @@ def print_stats(terminal: Terminal, stats: Mapping[str, Any], rate: float | None
 
 def _worker_row(terminal: Terminal, worker: Mapping[str, Any]) -> Sequence[str]:
     tick = worker.get("tick_age_ms")
-    tick_text = _with(duration, tick / 1000 if tick is not None else None)
+    tick_text = _with(rough_duration, tick / 1000 if tick is not None else None)
     stalled = tick is not None and tick > _STALLED_MS
     return (
-        str(worker.get("slot", _NONE)),
-        str(worker.get("pid", _NONE)),
-        str(worker.get("generation", _NONE)),
-        _state(terminal, worker),
-        _with(duration, worker.get("uptime_s")),
+        *_status_row(terminal, worker),
         terminal.paint(tick_text, "red") if stalled else tick_text,
         _with(number, worker.get("connections_open")),
         _with(number, worker.get("requests")),
         _with(number, worker.get("in_flight")),
         _with(size, worker.get("rss_bytes")),
-        _with(duration, worker.get("cpu_s")),
+        _with(rough_duration, worker.get("cpu_s")),
     )
 
 
@@ -147,7 +141,7 @@ def _value(name: str, value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int | float) and name.endswith("_s"):
-        return duration(value)
+        return rough_duration(value)
     if isinstance(value, int | float) and name.endswith("_bytes"):
         return size(value)
     if isinstance(value, Mapping):

@@ -66,20 +66,6 @@ def safe(text: str) -> str:
     return "".join(char if char.isprintable() or char in "\n\t" else f"\\x{ord(char):02x}" for char in text)
 
 
-def duration(seconds: float) -> str:
-    """A length of time in its two largest units: "43ms", "12s", "3m 5s", "2h 4m", "9d 3h"."""
-    if seconds < 1:
-        return f"{seconds * 1000:.0f}ms"
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    if days:
-        return f"{days}d {hours}h"
-    if hours:
-        return f"{hours}h {minutes}m"
-    return f"{minutes}m {rest}s" if minutes else f"{rest}s"
-
-
 def size(count: float) -> str:
     """A number of bytes in the unit that leaves one to four digits: "512 B", "16.0 MiB"."""
     for unit in _SIZES:

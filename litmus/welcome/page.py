@@ -17,6 +17,8 @@ from collections.abc import Callable, Mapping
 from importlib import resources
 from typing import Any, Final
 
+from litmus.units import rough_duration
+
 NOTHING: Final = "–"  # noqa: RUF001 (an en dash stands for a value that is not there)
 
 _STALLED_MS: Final = 1000  # the loop of a healthy worker ticks ten times a second
@@ -130,11 +132,11 @@ def _state(value: str) -> tuple[str, str]:
 
 
 def _tick(milliseconds: int) -> tuple[str, str]:
-    return _level("bad") if milliseconds > _STALLED_MS else "", duration(milliseconds / 1000)
+    return _level("bad") if milliseconds > _STALLED_MS else "", rough_duration(milliseconds / 1000, " ")
 
 
 def _cpu(seconds: float) -> tuple[str, str]:
-    return "", f"{seconds:.1f} s" if seconds < 60 else duration(seconds)
+    return "", f"{seconds:.1f} s" if seconds < 60 else rough_duration(seconds, " ")
 
 
 def _bar(share: float) -> tuple[str, str]:
@@ -143,20 +145,6 @@ def _bar(share: float) -> tuple[str, str]:
 
 def _level(name: str) -> str:
     return f' data-level="{name}"'
-
-
-def duration(seconds: float) -> str:
-    """A length of time in its two largest units: "43 ms", "12 s", "3m 5s", "2h 4m", "9d 3h"."""
-    if seconds < 1:
-        return f"{seconds * 1000:.0f} ms"
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    if days:
-        return f"{days}d {hours}h"
-    if hours:
-        return f"{hours}h {minutes}m"
-    return f"{minutes}m {rest}s" if minutes else f"{rest} s"
 
 
 def size(count: float) -> str:
@@ -178,7 +166,7 @@ FORMS: Final[dict[str, Callable[[Any], tuple[str, str]]]] = {
     "tick": _tick,
     "cpu": _cpu,
     "bar": _bar,
-    "duration": lambda seconds: ("", duration(seconds)),
+    "duration": lambda seconds: ("", rough_duration(seconds, " ")),
     "size": lambda count: ("", size(count)),
 }
 """The values of ``data-as``; page.js has its own of the same names."""

@@ -4,7 +4,7 @@ import pty
 
 import pytest
 
-from litmus.cli.terminal import Terminal, duration, number, safe, size
+from litmus.cli.terminal import Terminal, number, safe, size
 
 
 class Screen(io.StringIO):
@@ -67,24 +67,6 @@ def test_an_error_names_its_program_and_shows_the_detail_below() -> None:
 
 def test_text_from_outside_cannot_drive_the_terminal() -> None:
     assert safe("a\x1b]0;title\x07\r\x9b\tb\nc é") == "a\\x1b]0;title\\x07\\x0d\\x9b\tb\nc é"
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0, "0ms"),
-        (0.0434, "43ms"),
-        (1, "1s"),
-        (59.9, "59s"),
-        (60, "1m 0s"),
-        (3_599, "59m 59s"),
-        (7_440, "2h 4m"),
-        (86_400, "1d 0h"),
-        (790_000, "9d 3h"),
-    ],
-)
-def test_durations(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
 
 
 @pytest.mark.parametrize(

@@ -546,6 +546,15 @@ def test_a_stream_that_is_read_slowly_is_not_given_up() -> None:
         assert server.call(len, server.engine.connections) == 1
 
 
+def idle_for_five_seconds(server: Server, client: Client) -> None:
+    """The connection stays open for so long, and no longer; a request before that begins the time anew."""
+    server.tick(4)
+    client.send(b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert client.response("HEAD").status == 200
+    server.tick(5.2)
+    assert client.ends()
+
+
 def test_who_reads_everything_has_the_whole_keep_alive_time_from_then_on() -> None:
     options = {"timeouts__keep_alive": "5s", "timeouts__write": "10s"}
     with serve(large, **options) as server, server.connect(receive_buffer=1 << 16) as client:
@@ -553,11 +562,7 @@ def test_who_reads_everything_has_the_whole_keep_alive_time_from_then_on() -> No
         client.head()
         server.tick(8)
         client.exactly(SIZE)
-        server.tick(4)
-        client.send(b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n")
-        assert client.response("HEAD").status == 200
-        server.tick(5.2)
-        assert client.ends()
+        idle_for_five_seconds(server, client)
 
 
 def test_who_has_read_all_of_a_response_has_its_time_before_it() -> None:
@@ -583,11 +588,7 @@ def test_who_has_read_all_of_a_response_has_its_time_before_it() -> None:
         server.tick(5.2)
         assert len(client.chunks()) == size
         server.tick(LINGER_SECONDS + 0.2)
-        server.tick(4)
-        client.send(b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n")
-        assert client.response("HEAD").status == 200
-        server.tick(5.2)
-        assert client.ends()
+        idle_for_five_seconds(server, client)
 
 
 def test_a_last_response_that_nobody_reads_is_given_up() -> None:
