@@ -7,7 +7,7 @@ The map of the house, from the outside in. Dependencies run one way, downwards::
     arbiter     the master process: sockets, preforked workers, reloads, signals, systemd
     worker      a worker process: boot, accepting, lifespan, draining
     interfaces  how an application is loaded
-    server      connections, exchanges (``receive`` and ``send``), scopes, deadlines, access log
+    server      connections, exchanges (``receive`` and ``send``), scopes, deadlines, access log, noise
     protocols   sans-I/O protocol machines
     memory      the shared segment: scoreboards, flight recorder, slab arenas
 
