@@ -199,7 +199,9 @@ class LimitsSettings:
         Whole(0, 10_000_000),
         0,
         "How many connections a worker keeps open, idle ones included. 0: as many as its descriptors allow, less a "
-        "reserve. Who comes when it is full gets another worker, or waits, see timeouts.queue.",
+        "reserve. Who comes when it is full gets another worker. When no worker has room, idle connections are closed, "
+        "unless they have been idle for less than a second: first those that have never sent a request, then those "
+        "that have been idle for longest. When none is idle, who comes waits, see timeouts.queue.",
     )
     connections_per_address: int = option(
         Whole(0, 10_000_000),
@@ -279,9 +281,9 @@ class TimeoutsSettings:
     queue: float = option(
         Duration("1ms", "24h"),
         "10s",
-        "How long new connections wait when no worker has room for them. When a worker has been full for so long, and "
-        "the others are full, too, those that wait, and those that come until there is room again, are answered with "
-        "503 and Retry-After.",
+        "How long new connections wait when no worker has room for them, nor idle connections to close. When a worker "
+        "has been full for so long, and the others are full, too, those that wait, and those that come until there is "
+        "room again, are answered with 503 and Retry-After.",
     )
     drain: float = option(
         Duration("0s", "24h"),

@@ -167,6 +167,7 @@ async def litmus(listener: socket.socket) -> AsyncIterator[None]:
     from litmus.settings import load
     from litmus.worker.accept import Acceptor
     from litmus.worker.boot import Listener
+    from litmus.worker.capacity import Capacity
 
     loop = asyncio.get_running_loop()
     settings = load(None, environ={}, overrides=[])
@@ -182,7 +183,7 @@ async def litmus(listener: socket.socket) -> AsyncIterator[None]:
             engine.tick()
 
     ticking = asyncio.create_task(tick())
-    acceptor = Acceptor(engine, [Listener(settings.listen[0], listener)], capacity=10_000)
+    acceptor = Acceptor(engine, [Listener(settings.listen[0], listener)], Capacity(10_000, "the measurement"))
     acceptor.open()
     gc.collect()
     gc.freeze()

@@ -287,6 +287,7 @@ class Arbiter:
                     "pid": worker.pid,
                     "generation": worker.generation,
                     "state": worker.state.value,
+                    "full": bool(self._segment.seat(worker.seat).scoreboard.full),
                     "uptime_s": round(worker.uptime, 1),
                 }
                 for worker in workers

@@ -9,7 +9,6 @@ import grp
 import logging
 import os
 import socket
-import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,12 +19,10 @@ from litmus.arbiter.binding import Endpoint, Place
 from litmus.arbiter.errors import StartupError
 from litmus.arbiter.steering import Steering
 from litmus.settings import ListenSettings
+from litmus.worker import backlog
 from litmus.worker.boot import Listener
 
 _logger = logging.getLogger("litmus")
-
-_TCPI_UNACKED = 24  # struct tcp_info, linux/tcp.h: on a listening socket, the length of its accept queue
-_TCP_INFO_SIZE = 104
 
 
 class PortGroup:
@@ -77,8 +74,7 @@ class PortGroup:
 
     def queued(self, slot: int) -> int:
         """How many connections wait to be accepted on a slot's socket."""
-        info = self.sockets[slot].getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_SIZE)
-        return int(struct.unpack_from("=I", info, _TCPI_UNACKED)[0])
+        return backlog.queued(self.sockets[slot])
 
     def close(self) -> None:
         """Close all of them."""

@@ -71,11 +71,12 @@ def print_stats(terminal: Terminal, stats: Mapping[str, Any], rate: float | None
     answers = "  ".join(f"{name} {number(value)}" for name, value in totals.get("responses_by_class", {}).items())
     requests = _with(number, totals.get("requests"))
     accepted, opened = totals.get("connections_accepted"), totals.get("connections_open")
+    connections = f"{_with(number, accepted)} accepted, {_with(number, opened)} open"
     if rate is not None:
         requests += terminal.paint(f"  {number(rate)}/s", "cyan")
     fields = [
         ("requests", f"{requests}  {terminal.paint(answers, 'dim')}"),
-        ("connections", f"{_with(number, accepted)} accepted, {_with(number, opened)} open"),
+        ("connections", "  ".join([connections, *_turned_away(terminal, totals)])),
         ("bytes", f"{_with(size, totals.get('bytes_in'))} in, {_with(size, totals.get('bytes_out'))} out"),
     ]
     if lost := totals.get("log_lines_lost"):
@@ -105,7 +106,20 @@ def _worker_row(terminal: Terminal, worker: Mapping[str, Any]) -> Sequence[str]:
 
 def _state(terminal: Terminal, worker: Mapping[str, Any]) -> str:
     state = safe(str(worker.get("state", _NONE)))
+    if worker.get("full"):
+        return terminal.paint(f"{state}, full", "yellow")
     return terminal.paint(state, _STATE_STYLES.get(state, "dim"))
+
+
+def _turned_away(terminal: Terminal, totals: Mapping[str, Any]) -> list[str]:
+    """Who had to go for want of room, or could not come in, if anybody."""
+    refused = totals.get("connections_refused", {})
+    numbers = {
+        "closed to make room": totals.get("connections_closed_for_room"),
+        "refused by full workers": refused.get("full"),
+        "refused for their address": refused.get("address"),
+    }
+    return [terminal.paint(f"{number(value)} {name}", "yellow") for name, value in numbers.items() if value]
 
 
 def _slab_rows(terminal: Terminal, workers: Sequence[Mapping[str, Any]]) -> list[Sequence[str]]:

@@ -32,7 +32,7 @@ ERROR_NS: Final = 11  # 6 to 10 are the header's own
 FULL: Final = 12
 """1 while the worker accepts nobody, for want of room or of descriptors."""
 
-# Counters. Those that end in _TOTAL, the responses, the bytes and the lost lines only ever grow; the others are levels.
+# Counters. IN_FLIGHT and CONNECTIONS are levels, the others only ever grow.
 COUNTERS: Final = 16
 REQUESTS_TOTAL: Final = 16
 IN_FLIGHT: Final = 17
@@ -43,6 +43,12 @@ RESPONSES_5XX: Final = 24
 BYTES_IN: Final = 25
 BYTES_OUT: Final = 26
 LOG_LINES_LOST: Final = 27
+REFUSED_FULL: Final = 28
+"""Connections that were refused because no worker had room."""
+REFUSED_ADDRESS: Final = 29
+"""Connections that were refused because there were too many from one address."""
+CLOSED_FOR_ROOM: Final = 30
+"""Idle connections that were closed to make room for others."""
 COUNTERS_END: Final = 64
 
 CLASS_CELLS: Final = 64
@@ -57,6 +63,9 @@ LASTING: Final = (
     BYTES_IN,
     BYTES_OUT,
     LOG_LINES_LOST,
+    REFUSED_FULL,
+    REFUSED_ADDRESS,
+    CLOSED_FOR_ROOM,
 )
 """The cells that are added up over the workers that are gone."""
 
@@ -106,6 +115,9 @@ class Scoreboard:
     connections = Cell(CONNECTIONS)
     bytes_in = Cell(BYTES_IN)
     bytes_out = Cell(BYTES_OUT)
+    refused_full = Cell(REFUSED_FULL)
+    refused_address = Cell(REFUSED_ADDRESS)
+    closed_for_room = Cell(CLOSED_FOR_ROOM)
 
     def __init__(self, page: memoryview) -> None:
         self.page = page

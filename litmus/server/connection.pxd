@@ -9,7 +9,7 @@ from litmus.server.exchange cimport Exchange
 from litmus.server.scope cimport Client
 
 
-cdef int _KEEP_ALIVE
+cdef int _KEEP_ALIVE, _FIRST_BYTE
 
 
 cdef class Connection(Host):
@@ -40,6 +40,8 @@ cdef class Connection(Host):
     cpdef get_buffer(self, sizehint)
     cpdef buffer_updated(self, Py_ssize_t nbytes)
     cpdef flush(self)
+    @cython.locals(deadline=cython.int, asked=cython.bint, began=cython.longlong)
+    cpdef idleness(self)
     cdef _flush_early(self)
     cdef _proceed(self)
     cdef _run(self, Lease lease)

@@ -36,6 +36,7 @@ SPILL: Final = 1 << 10
 
 _SPILLED: Final = -1
 _KEEP_ALIVE: Final = Deadline.KEEP_ALIVE
+_FIRST_BYTE: Final = Deadline.FIRST_BYTE
 _GATHER_LEAST: Final = 64 << 10
 """Bytes of output that are given to the transport before the turn is over."""
 
@@ -222,6 +223,32 @@ class Connection(Host):
     def abort(self) -> None:
         """Close now, whatever is under way."""
         self._transport.abort()
+
+    def idleness(self) -> tuple[bool, int] | None:
+        """Whether it has ever brought a request, and the tick since which nothing is under way, unread or unsent here.
+
+        None if something is, or if it closes anyway. Nothing is kept for this: the deadline tells when it began.
+        """
+        machine = self._machine
+        if machine is None or self._lease is not None or self._out or self._transport.is_closing():
+            return None
+        deadline = machine.deadline
+        asked = deadline == _KEEP_ALIVE
+        if deadline != self._deadline or not (asked or deadline == _FIRST_BYTE):
+            return None
+        if self._reprieved or self._unsent != _UNKNOWN or self._transport.get_write_buffer_size():
+            return None  # the deadline is not that of its being idle
+        began = self.due - self._engine.deadlines[deadline]
+        return asked, began - self._jitter if asked else began
+
+    def give_way(self) -> bool:
+        """Close an idle connection as if its deadline had passed, unless bytes have just come.
+
+        Returns whether it closes.
+        """
+        self.due = 0
+        self.expire()
+        return self._transport.is_closing()
 
     def unsent(self) -> int:
         """Bytes that are written and have not reached the peer, 0 once the kernel has taken them all.

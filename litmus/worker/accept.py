@@ -6,8 +6,6 @@ import asyncio
 import contextlib
 import itertools
 import logging
-import resource
-import select
 import socket
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
@@ -18,21 +16,23 @@ from litmus.server.connection import Connection
 from litmus.server.deadlines import ticks
 from litmus.server.engine import Engine
 from litmus.server.scope import Address, Client, address
-from litmus.units import count
+from litmus.worker import backlog
 from litmus.worker.boot import Listener
+from litmus.worker.capacity import Capacity
+from litmus.worker.notices import Notices
 from litmus.worker.refusals import Refusals
+from litmus.worker.room import Room
 
 log = logging.getLogger("litmus.worker")
-
-_RESERVE: Final = 64
-"""Descriptors kept for what is not a connection: logs, listeners, the application's files and sockets."""
 
 _BATCH: Final = 64
 """Connections accepted, or refused, from a listener before those that are open get their turn."""
 
+_SPARE: Final = 64
+"""Besides the places that are needed, one in so many of all is made free, so that not everybody has to wait for one."""
+
 _QUIET_SECONDS: Final = 0.1
 _SWEEP_SECONDS: Final = 3.0
-_WARN_SECONDS: Final = 10.0
 _RETRY_SECONDS: Final = 1.0
 
 
@@ -41,39 +41,43 @@ class Acceptor:
 
     The scoreboard says that it is full, and the arbiter has those that are not accept from its listeners as well. They
     stay open behind it, whether it accepts or not: what queues up there is served by whoever accepts next, here or in
-    the worker's successor. But not for ever: when the worker has been full for ``timeouts.queue``, what is queued is
-    refused, a batch at each tick, until there is room, here or with another worker.
+    the worker's successor. When no other worker has room, idle connections are closed for those who wait, see ``Room``.
+    Where that does not help, they don't wait for ever: when the worker has been full for ``timeouts.queue``, what is
+    queued is refused, a batch at each tick, until there is room, here or with another worker.
 
     Args:
         engine: the worker's means.
         listeners: where from.
-        capacity: connections to have open at most.
+        capacity: the connections to have open at most.
         others_have_room: whether there is another worker that accepts.
 
     Attributes:
-        due, spoke: see ``deadlines.Expiring``. It is armed from the time that the worker is full until there is room
-            for everybody.
+        due, spoke: see ``deadlines.Expiring``. It is armed for each tick from the time that the worker is full until
+            there is room for everybody.
     """
 
     def __init__(
         self,
         engine: Engine,
         listeners: Sequence[Listener],
-        capacity: int,
+        capacity: Capacity,
         others_have_room: Callable[[], bool] = lambda: False,
     ) -> None:
         self._engine = engine
         self._others_have_room = others_have_room
         self._own = [listener.socket for listener in listeners]
         self._others: dict[int, Sequence[socket.socket]] = {}
-        self._capacity = capacity
+        self._capacity = capacity.most
         self._limits = {
             listener.socket.getsockname(): engine.limits_with(listener.settings.body)
             for listener in listeners
             if listener.settings.body is not None
         }
+        self._room = Room(engine)
         self._refusals = Refusals(engine)
+        self._notices = Notices(engine, capacity)
         self._patience = ticks(engine.settings.timeouts.queue)
+        self._patience_ends = 0
         self._most_visits = engine.settings.limits.connections_per_address
         self._visits: dict[str, int] = {}
         self.due = 0
@@ -81,7 +85,6 @@ class Acceptor:
         self._open = False
         self._accepting = False
         self._arrived = asyncio.Event()
-        self._warn_after = 0.0
         for each in self._own:
             each.setblocking(False)
 
@@ -99,7 +102,9 @@ class Acceptor:
         """Stop accepting for good. What is queued stays queued."""
         self._open = False
         self._pause()
+        self._end_of_full()
         self._engine.wheel.remove(self)
+        self._notices.close()
         for slot in list(self._others):
             self.stand_down(slot)
 
@@ -143,17 +148,14 @@ class Acceptor:
                     await self._arrived.wait()
             except TimeoutError:
                 # A late loop serves its timers before it looks at its sockets: ask them, not only the clock.
-                if self._accepting and not self._arrived.is_set() and not self._queued():
+                if self._accepting and not self._arrived.is_set() and not self._waiting():
                     break
             if accepting:
                 left -= loop.time() - began
 
-    def _queued(self) -> bool:
-        """Whether somebody waits to be accepted."""
-        poll = select.poll()
-        for each in self._sockets:
-            poll.register(each, select.POLLIN)
-        return bool(poll.poll(0))
+    def _waiting(self) -> int:
+        """How many wait to be accepted, as far as the kernel tells."""
+        return sum(map(backlog.queued, self._sockets))
 
     def _number(self) -> int:
         return len(self._engine.connections) + len(self._engine.adopting)
@@ -187,11 +189,11 @@ class Acceptor:
     def _readable(self, door: _Door) -> None:
         for _ in range(_BATCH):
             if self._number() >= self._capacity:
-                self._warn()
                 self._pause()
                 self._engine.board.full = 1
                 if not self.due:
-                    self._engine.wheel.arm(self, self._patience)
+                    self._notices.full()
+                    self._engine.wheel.arm(self, 1)
                 return
             try:
                 taken = self._take(door.listener)
@@ -203,44 +205,57 @@ class Acceptor:
                 self._engine.loop.call_later(_RETRY_SECONDS, self._resume)
                 return
             if taken is None:
-                if self.due and not self._queued():
-                    self.due = 0
+                if self.due and not self._waiting():
+                    self._end_of_full()
                 return
             self._arrived.set()
             self._receive(*taken, door)
 
     def expire(self) -> None:
-        """The worker has been full for long enough: refuse those who wait."""
-        if self._accepting and not self._queued():
+        """The worker is full, or was a moment ago: see to those who wait."""
+        now = self._engine.wheel.now
+        if not self._patience_ends:
+            self._patience_ends = now - 1 + self._patience  # by the tick at which it fell full, if the loop was in time
+        waiting = self._waiting()
+        if self._accepting and not waiting:
+            self._end_of_full()
             return
-        wait = 1
-        # One that drains has nobody who stands in for it.
-        if not self._accepting and (self._engine.draining or not self._others_have_room()):
-            try:
-                self._refuse_some()
-            except OSError as error:
-                log.error("cannot accept a connection to refuse it: %s", error)
-                wait = ticks(_RETRY_SECONDS)
+        helpless = waiting and not self._accepting and self._alone and not self._make_room(waiting)
+        wait = self._refuse_some() if helpless and now >= self._patience_ends else 1
         self._engine.wheel.arm(self, wait)
 
-    def _refuse_some(self) -> None:
-        seconds = self._engine.settings.timeouts.queue
-        reason = f"the worker has had {count(self._capacity, 'connection')}, the most allowed, for {seconds:g} s"
-        for listener in self._sockets:
-            for _ in range(_BATCH):
-                if (taken := self._take(listener)) is None:
-                    break
-                accepted, peer = taken
-                self._refusals.refuse(accepted, _host(peer), "the server is busy", reason)
+    @property
+    def _alone(self) -> bool:
+        """Whether nobody else accepts those who wait. One that drains has nobody who stands in for it."""
+        return self._engine.draining or not self._others_have_room()
 
-    def _warn(self) -> None:
-        now = self._engine.loop.time()
-        if now >= self._warn_after:
-            self._warn_after = now + _WARN_SECONDS
-            log.warning(
-                "%s open, the most allowed: the next one waits or goes to another worker",
-                count(self._capacity, "connection"),
-            )
+    def _make_room(self, waiting: int) -> bool:
+        """Close idle connections, a batch at most. Returns whether that is enough for now, or may be the next time."""
+        closed = self._room.make(min(waiting + self._capacity // _SPARE, _BATCH))
+        if closed:
+            self._notices.closed(closed)
+        return closed >= min(waiting, _BATCH) or not self._room.exhausted
+
+    def _end_of_full(self) -> None:
+        """There is room for everybody."""
+        self.due = 0
+        self._patience_ends = 0
+        self._room.forget()
+        self._notices.room()
+
+    def _refuse_some(self) -> int:
+        """Refuse a batch of those who wait. Returns after how many ticks to go on."""
+        try:
+            for listener in self._sockets:
+                for _ in range(_BATCH):
+                    if (taken := self._take(listener)) is None:
+                        break
+                    accepted, peer = taken
+                    self._refusals.refuse(accepted, _host(peer), "the server is busy", self._notices.refused)
+        except OSError as error:
+            log.error("cannot accept a connection to refuse it: %s", error)
+            return ticks(_RETRY_SECONDS)
+        return 1
 
     def _take(self, listener: socket.socket) -> tuple[socket.socket, Any] | None:
         """Take one connection off the queue, if there is one. Raises OSError without descriptors or memory for it.
@@ -260,8 +275,8 @@ class Acceptor:
         elif self._most_visits:
             host = _host(peer)
             if self._visits.get(host, 0) >= self._most_visits:
-                reason = f"{host} has {count(self._most_visits, 'connection')} open, the most allowed for one address"
-                self._refusals.refuse(accepted, host, "too many connections from this address", reason)
+                note = partial(self._notices.refused_address, host)
+                self._refusals.refuse(accepted, host, "too many connections from this address", note)
                 return
             visit = _Visit(self._visits, host)
         engine = self._engine
@@ -353,10 +368,3 @@ class _Visit:
 def _host(peer: Any) -> str:
     """The address of a peer without its port, for the access log."""
     return peer[0] if isinstance(peer, tuple) else "unix"
-
-
-def capacity(limit: int) -> int:
-    """Connections a worker may have open: ``limit``, or what the descriptor limit leaves when that is 0 or less."""
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    room = max(1, soft - max(_RESERVE, min(1024, soft // 8)))
-    return min(limit, room) if limit else room

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import socket
+from collections.abc import Callable
 from typing import Final
 
 from litmus.protocols.response import error_response
 from litmus.server.deadlines import ticks
 from litmus.server.engine import LINGER_SECONDS, Engine
-from litmus.units import count
-
-log = logging.getLogger("litmus.worker")
 
 RETRY_AFTER: Final = 5
 """Seconds after which who was refused may try again."""
@@ -22,7 +19,6 @@ MOST: Final = 32
 
 _LINE_SHOWN: Final = 256
 _READ: Final = 16 << 10
-_WARN_SECONDS: Final = 10.0
 
 
 class Refusals:
@@ -36,13 +32,12 @@ class Refusals:
         self._engine = engine
         self._farewells: dict[_Farewell, None] = {}
         self._linger = ticks(LINGER_SECONDS)
-        self._untold = 0
-        self._warn_after = 0.0
 
-    def refuse(self, accepted: socket.socket, host: str, answer: str, reason: str) -> None:
+    def refuse(self, accepted: socket.socket, host: str, answer: str, note: Callable[[], object]) -> None:
         """Answer on a socket that was just accepted, and close it before long.
 
-        ``answer`` is what the peer is told, ``reason`` what the log is, and ``host`` who it is in the access log.
+        ``answer`` is what the peer is told, and ``host`` who it is in the access log. ``note`` is called before that,
+        unless the peer is gone already.
         """
         engine = self._engine
         accepted.setblocking(False)
@@ -53,7 +48,7 @@ class Refusals:
             return
         response = error_response(503, answer, engine.date, b"retry-after: %d\r\n" % RETRY_AFTER)
         engine.refused(host, beginning.partition(b"\r")[0][:_LINE_SHOWN], 503, len(response.partition(b"\r\n\r\n")[2]))
-        self._warn(reason)
+        note()
         with contextlib.suppress(OSError):
             engine.counters.sent(accepted.send(response))
             accepted.shutdown(socket.SHUT_WR)
@@ -81,14 +76,6 @@ class Refusals:
         self._engine.wheel.remove(farewell)
         self._engine.loop.remove_reader(farewell.socket.fileno())
         farewell.socket.close()
-
-    def _warn(self, reason: str) -> None:
-        self._untold += 1
-        now = self._engine.loop.time()
-        if now >= self._warn_after:
-            self._warn_after = now + _WARN_SECONDS
-            log.warning("%s refused: %s", count(self._untold, "new connection"), reason)
-            self._untold = 0
 
 
 class _Farewell:

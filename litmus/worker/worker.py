@@ -40,8 +40,9 @@ from litmus.server.engine import Engine
 from litmus.server.scope import Client
 from litmus.units import count
 from litmus.worker import parent, privileges
-from litmus.worker.accept import Acceptor, capacity
+from litmus.worker.accept import Acceptor
 from litmus.worker.boot import Boot
+from litmus.worker.capacity import capacity
 from litmus.worker.lifespan import Lifespan, LifespanError
 from litmus.worker.signals import ORDERS, OTHERS
 

@@ -87,6 +87,19 @@ def test_lost_lines_of_the_log_are_shown_when_there_are_any(lost: int, shown: st
     assert printed(reports.print_stats, {**STATS, "totals": {**totals, "log_lines_lost": 0}}) == before
 
 
+def test_a_full_worker_is_shown_and_what_became_of_those_who_came() -> None:
+    changes = {"connections_refused": {"full": 1200, "address": 3}, "connections_closed_for_room": 40}
+    full = {**STATS, "workers": [worker(0, full=True)], "totals": {**STATS["totals"], **changes}}
+    lines = printed(reports.print_stats, full)
+    assert lines[2] == (
+        "  connections  812  40 closed to make room  1,200 refused by full workers  3 refused for their address"
+    )
+    assert lines[6].split()[3:5] == ["ready,", "full"]
+    nothing = {"connections_refused": {"full": 0, "address": 0}, "connections_closed_for_room": 0}
+    before = {**STATS, "totals": {**STATS["totals"], **nothing}}
+    assert printed(reports.print_stats, before) == printed(reports.print_stats, STATS)
+
+
 def test_a_rate_is_shown_when_it_is_known() -> None:
     assert "  requests     2,469,134  1,500/s  1xx 0" in printed(reports.print_stats, STATS, 1500.4)[1]
 
@@ -115,7 +128,11 @@ def test_status() -> None:
         "compiled": False,
         "last_reload": {"generation": 3, "ok": True},
         "title": "\x1b[31m",
-        "workers": [{"slot": 0, "pid": 12, "generation": 3, "state": "ready", "uptime_s": 75.1}, {}],
+        "workers": [
+            {"slot": 0, "pid": 12, "generation": 3, "state": "ready", "full": False, "uptime_s": 75.1},
+            {"slot": 1, "pid": 13, "generation": 3, "state": "ready", "full": True, "uptime_s": 75.1},
+            {},
+        ],
     }
     assert printed(reports.print_status, status) == [
         "  state        running",
@@ -128,9 +145,10 @@ def test_status() -> None:
         "  last reload  generation 3, ok yes",
         "  title        \\x1b[31m",
         "",
-        "SLOT  PID  GEN  STATE      UP",
-        "   0   12    3  ready  1m 15s",
-        "   -    -    -  -           -",
+        "SLOT  PID  GEN  STATE            UP",
+        "   0   12    3  ready        1m 15s",
+        "   1   13    3  ready, full  1m 15s",
+        "   -    -    -  -                 -",
     ]
 
 

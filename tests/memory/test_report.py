@@ -47,6 +47,8 @@ def totals(
         "responses_by_class": {"1xx": 0, "2xx": 0, "3xx": 0, "4xx": 0, "5xx": 0, **responses},
         "bytes_in": bytes_in,
         "bytes_out": bytes_out,
+        "connections_refused": {"full": 0, "address": 0},
+        "connections_closed_for_room": 0,
         "log_lines_lost": 0,
     }
 
@@ -78,7 +80,7 @@ def test_a_worker() -> None:
     assert worker["slot"] == 2
     assert worker["pid"] == os.getpid()
     assert worker["generation"] == 4
-    assert worker["state"] == "ready"
+    assert (worker["state"], worker["full"]) == ("ready", False)
     assert worker["uptime_s"] >= 3.0
     assert worker["tick_age_ms"] >= 250
     assert (worker["connections_open"], worker["requests"], worker["in_flight"]) == (5, 6, 7)
@@ -134,6 +136,17 @@ def test_totals_count_the_workers_that_are_gone() -> None:
     assert len(after["workers"]) == 1
     assert after["totals"] == {**before, "connections_open": 2}
     assert before == totals(20, 6, 4, responses={"2xx": 16, "5xx": 4}, bytes_in=200, bytes_out=2000)
+
+
+def test_a_full_worker_and_what_became_of_those_who_came() -> None:
+    segment = one_worker()
+    board = segment.seat(0).scoreboard
+    board.full, board.refused_full, board.refused_address, board.closed_for_room = 1, 2, 3, 4
+    assert report(segment)["workers"][0]["full"] is True
+    segment.retire(0)
+    totals = report(segment)["totals"]
+    assert totals["connections_refused"] == {"full": 2, "address": 3}
+    assert totals["connections_closed_for_room"] == 4
 
 
 def test_it_is_ready_for_json() -> None:

@@ -34,6 +34,9 @@ def test_the_regions_do_not_overlap() -> None:
         sb.BYTES_IN,
         sb.BYTES_OUT,
         sb.LOG_LINES_LOST,
+        sb.REFUSED_FULL,
+        sb.REFUSED_ADDRESS,
+        sb.CLOSED_FOR_ROOM,
     ]
     assert len(set(counters)) == len(counters)
     assert min(counters) >= sb.COUNTERS

@@ -25,10 +25,11 @@ from litmus.server.engine import Engine
 from litmus.settings import Override, Settings, load
 from litmus.worker.accept import Acceptor
 from litmus.worker.boot import Listener
+from litmus.worker.capacity import Capacity
 
 T = TypeVar("T")
 
-MOST_CONNECTIONS = 10_000
+CAPACITY = Capacity(10_000, "the test")
 
 
 @cache
@@ -182,7 +183,7 @@ class Server:
         self._stop = asyncio.Event()
         self.engine, self.access = make_engine(self.application, self.loop, **self._options)
         listener = Listener(self.engine.settings.listen[0], self._listener)
-        acceptor = Acceptor(self.engine, [listener], capacity=MOST_CONNECTIONS)
+        acceptor = Acceptor(self.engine, [listener], CAPACITY)
         acceptor.open()
         self._started.set()
         await self._stop.wait()

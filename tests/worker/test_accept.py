@@ -25,7 +25,10 @@ from litmus.server.engine import LINGER_SECONDS
 from litmus.settings import ListenSettings
 from litmus.worker.accept import Acceptor
 from litmus.worker.boot import Listener
+from litmus.worker.capacity import Capacity
+from litmus.worker.notices import QUIET_SECONDS
 from litmus.worker.refusals import MOST, RETRY_AFTER
+from litmus.worker.room import YOUNG_SECONDS
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -51,12 +54,16 @@ class Door:
             listeners = [socket.create_server(("127.0.0.1", 0), backlog=2048) for _ in range(listeners)]
         self.sockets = list(listeners)
         mine = [Listener(settings, each) for each in self.sockets]
-        self.acceptor = Acceptor(self.engine, mine, room, others_have_room)
+        self.acceptor = Acceptor(self.engine, mine, Capacity(room, "limits.connections"), others_have_room)
         self.clients: list[socket.socket] = []
 
     @property
     def connections(self) -> int:
         return len(self.engine.connections)
+
+    @property
+    def refused(self) -> int:
+        return self.engine.board.refused_full
 
     def open(self) -> None:
         self.loop.call_soon(self.acceptor.open)
@@ -92,12 +99,16 @@ class Door:
             data += more
         return data
 
+    def answer_now(self, client: socket.socket) -> bytes:
+        """What has come by now."""
+        client.setblocking(False)
+        return client.recv(1 << 16)
+
     def ask(self, client: socket.socket, request: bytes = GET) -> int:
         """Ask, and return the status."""
         client.sendall(request)
         self.turn()
-        client.setblocking(False)
-        return int(client.recv(1 << 16).split(b" ")[1])
+        return int(self.answer_now(client).split(b" ")[1])
 
     def log(self) -> list[str]:
         self.engine.close()
@@ -217,15 +228,34 @@ def test_the_scoreboard_tells_whether_it_is_full() -> None:
         assert board.full == 1, "who has waited has come in"
 
 
+async def busy(scope: Scope, receive: Receive, send: Send) -> None:
+    """Waits until the client leaves."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+@contextmanager
+def full(
+    room: int, listeners: int = 1, others_have_room: Callable[[], bool] = lambda: False, **options: Any
+) -> Iterator[Door]:
+    """An acceptor all of whose connections are taken: on each a request is under way."""
+    with door(room, listeners, application=busy, others_have_room=others_have_room, **options) as made:
+        made.open()
+        made.knock(room)
+        for client in made.clients:
+            client.sendall(GET)
+        made.turn()
+        assert made.engine.board.in_flight == room
+        yield made
+
+
 def test_nobody_is_refused_while_others_have_room() -> None:
     """They accept from the same listeners."""
     others = [True]
-    with door(1, others_have_room=lambda: others[0], timeouts__queue="1s") as made:
-        made.open()
-        made.knock(2)
-        made.turn()
+    with full(1, others_have_room=lambda: others[0], timeouts__queue="1s") as made:
+        made.knock()
         made.tick(5)
-        assert made.engine.board.requests_total == 0
+        assert made.refused == 0
         others[0] = False
         made.tick(0.1)
         assert refusal(made.answer(made.clients[-1]), b"busy")
@@ -242,10 +272,7 @@ def refusal(data: bytes, why: bytes) -> bool:
 
 @pytest.mark.parametrize("listeners", [1, 2])
 def test_who_waits_for_too_long_is_refused(listeners: int, caplog: pytest.LogCaptureFixture) -> None:
-    with door(2, listeners, timeouts__queue="3s") as made:
-        made.open()
-        made.knock(2)
-        made.turn()
+    with full(2, listeners, timeouts__queue="3s") as made:
         for number in range(4):
             made.knock(listener=number % listeners)
         made.clients[-1].sendall(b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -253,24 +280,27 @@ def test_who_waits_for_too_long_is_refused(listeners: int, caplog: pytest.LogCap
         made.tick(3)
         made.knock()
         made.turn()
-        assert made.engine.board.requests_total == 0
+        assert made.refused == 0
         made.tick(0.3)
         for client in made.clients[2:]:
             assert refusal(made.answer(client), b"the server is busy")
         assert made.connections == 2
-        assert made.engine.board.requests_total == 5
+        assert made.refused == 5
+        assert made.engine.board.requests_total == 2 + 5
         assert made.engine.board.cells[scoreboard.RESPONSES_5XX] == 5
         asked = sorted(line.split('"')[1] for line in made.log())
         assert asked == ["-"] * 4 + ["GET /x HTTP/1.1"]
         assert {line.split()[0] for line in made.log()} == {"127.0.0.1"}
-        assert "1 new connection refused: the worker has had 2 connections, the most allowed, for 3 s" in caplog.text
+        most = "2 connections open, the most that limits.connections allows"
+        assert [record.message for record in caplog.records] == [
+            f"full: {most}; new ones go to other workers, or wait",
+            f"1 new connection refused: {most}, and none could be closed",
+        ]
 
 
 def test_while_it_stays_full_nobody_waits_any_more() -> None:
-    with door(1, timeouts__queue="3s") as made:
-        made.open()
-        made.knock(2)
-        made.turn()
+    with full(1, timeouts__queue="3s") as made:
+        made.knock()
         made.tick(5)
         made.knock()
         made.turn()
@@ -280,10 +310,8 @@ def test_while_it_stays_full_nobody_waits_any_more() -> None:
 
 def test_who_comes_when_there_is_room_again_waits_as_long_as_the_first() -> None:
     """And the time in which it was not full does not count."""
-    with door(1, timeouts__queue="3s") as made:
-        made.open()
-        made.knock(2)
-        made.turn()
+    with full(1, timeouts__queue="3s") as made:
+        made.knock()
         made.tick(2)
         made.leave()
         made.turn()
@@ -292,24 +320,25 @@ def test_who_comes_when_there_is_room_again_waits_as_long_as_the_first() -> None
         assert made.connections == 0
         made.tick(2)
         made.knock(2)
+        made.clients[0].sendall(GET)
         made.turn()
         made.tick(2.9)
-        assert made.engine.board.requests_total == 0
+        assert made.refused == 0
         made.tick(0.4)
         assert refusal(made.answer(made.clients[-1]), b"busy")
 
 
 def test_a_place_that_is_free_for_a_moment_starts_no_new_time() -> None:
     """Somebody leaves and somebody comes in, over and over, and those behind wait."""
-    with door(1, timeouts__queue="3s") as made:
-        made.open()
+    with full(1, timeouts__queue="3s") as made:
         made.knock(50)
-        made.turn()
+        for client in made.clients[1:]:
+            client.sendall(GET)
         for _ in range(32):
             made.leave()
             made.turn()
             made.tick(0.1)
-            if made.engine.board.requests_total:
+            if made.refused:
                 break
         assert made.connections == 1
         for client in made.clients[1:]:
@@ -317,34 +346,28 @@ def test_a_place_that_is_free_for_a_moment_starts_no_new_time() -> None:
 
 
 def test_so_many_are_refused_in_each_tick() -> None:
-    with door(1, timeouts__queue="1s") as made:
-        made.open()
-        made.knock(1 + 150)
-        made.turn()
+    with full(1, timeouts__queue="1s") as made:
+        made.knock(150)
         made.tick(1.1)
         seen = []
         for _ in range(4):
             made.tick(0.1)
-            seen.append(made.engine.board.requests_total)
+            seen.append(made.refused)
         assert seen == [64, 128, 150, 150]
 
 
 def test_who_gave_up_waiting_gets_no_answer() -> None:
-    with door(1, timeouts__queue="1s") as made:
-        made.open()
-        made.knock(3)
-        made.turn()
+    with full(1, timeouts__queue="1s") as made:
+        made.knock(2)
         made.clients.pop().close()
         made.tick(1.5)
         assert refusal(made.answer(made.clients[-1]), b"busy")
-        assert made.engine.board.requests_total == 1
+        assert made.refused == 1
 
 
 def test_who_still_sends_can_read_that_it_was_refused() -> None:
-    with door(1, timeouts__queue="1s") as made:
-        made.open()
-        made.knock(2)
-        made.turn()
+    with full(1, timeouts__queue="1s") as made:
+        made.knock()
         client = made.clients[-1]
         client.sendall(b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n")
         made.tick(1.2)
@@ -363,10 +386,8 @@ def descriptors() -> int:
 
 @pytest.mark.parametrize("leaves", [True, False])
 def test_who_was_refused_does_not_stay(leaves: bool) -> None:
-    with door(1, timeouts__queue="1s") as made:
-        made.open()
-        made.knock(1 + 2 * MOST)
-        made.turn()
+    with full(1, timeouts__queue="1s") as made:
+        made.knock(2 * MOST)
         before = descriptors()
         made.tick(1.2)
         assert descriptors() == before + MOST, "so many may read on"
@@ -380,20 +401,11 @@ def test_who_was_refused_does_not_stay(leaves: bool) -> None:
             assert descriptors() == before
 
 
-async def busy(scope: Scope, receive: Receive, send: Send) -> None:
-    """Waits until the client leaves."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
 @pytest.mark.parametrize("others", [False, True])
 def test_a_drain_refuses_those_who_wait_as_well(others: bool) -> None:
     """For a slot that is closed nobody stands in."""
-    with door(1, application=busy, others_have_room=lambda: others, timeouts__queue="1s") as made:
-        made.open()
-        made.knock(2)
-        made.clients[0].sendall(GET)
-        made.turn()
+    with full(1, others_have_room=lambda: others, timeouts__queue="1s") as made:
+        made.knock()
         made.loop.call_soon(made.engine.drain)
         sweep = made.loop.create_task(made.acceptor.sweep(limit=30.0))
         made.tick(1.2)
@@ -403,13 +415,234 @@ def test_a_drain_refuses_those_who_wait_as_well(others: bool) -> None:
 
 
 def test_one_that_is_closed_refuses_nobody() -> None:
-    with door(1, timeouts__queue="1s") as made:
+    with full(1, timeouts__queue="1s") as made:
+        made.knock()
+        made.loop.call_soon(made.acceptor.close)
+        made.tick(2)
+        assert made.refused == 0
+
+
+# -- room for those who wait -------------------------------------------------------------------------------------------
+
+
+def test_idle_connections_give_way_at_once_to_those_who_wait() -> None:
+    """Long before ``timeouts.queue`` has passed."""
+    with door(3, timeouts__queue="10s") as made:
+        made.open()
+        made.knock(3)
+        made.turn()
+        made.tick(5)
+        made.knock(2)
+        made.tick(0.1)
+        made.turn()
+        for client in made.clients[3:]:
+            assert made.ask(client) == 200
+        assert made.engine.board.closed_for_room == 2
+        assert made.connections == 3
+        assert made.refused == 0
+        ended = [client for client in made.clients[:3] if gone(client)]
+        assert len(ended) == 2, "no more than those who wait"
+
+
+def gone(client: socket.socket) -> bool:
+    """Whether the connection was closed in good order, with nothing said."""
+    client.setblocking(False)
+    try:
+        return client.recv(1) == b""
+    except BlockingIOError:
+        return False
+
+
+def test_nobody_gives_way_who_has_just_come() -> None:
+    with door(2, timeouts__queue="10s") as made:
+        made.open()
+        made.knock(3)
+        made.turn()
+        made.tick(YOUNG_SECONDS)
+        assert made.engine.board.closed_for_room == 0
+        made.tick(0.3)
+        assert made.engine.board.closed_for_room == 1
+        assert made.connections == 2
+
+
+def test_nobody_gives_way_who_has_just_been_served() -> None:
+    with door(1, timeouts__queue="10s") as made:
+        made.open()
+        made.knock(1)
+        made.turn()
+        made.tick(5)
+        assert made.ask(made.clients[0]) == 200
+        made.knock()
+        made.tick(YOUNG_SECONDS)
+        assert made.engine.board.closed_for_room == 0
+        made.tick(0.3)
+        assert made.engine.board.closed_for_room == 1
+
+
+def test_nobody_gives_way_on_whose_connection_something_is_under_way() -> None:
+    with full(3, timeouts__queue="30s") as made:
+        made.knock(3)
+        made.tick(10)
+        assert made.engine.board.closed_for_room == 0
+        assert made.engine.board.in_flight == made.connections == 3
+
+
+def test_nobody_gives_way_while_others_have_room() -> None:
+    others = [True]
+    with door(2, others_have_room=lambda: others[0]) as made:
+        made.open()
+        made.knock(3)
+        made.turn()
+        made.tick(20)
+        assert made.engine.board.closed_for_room == 0
+        others[0] = False
+        made.tick(0.1)
+        assert made.engine.board.closed_for_room == 1
+
+
+def test_nobody_gives_way_while_nobody_waits() -> None:
+    with door(2) as made:
         made.open()
         made.knock(2)
         made.turn()
-        made.loop.call_soon(made.acceptor.close)
+        assert made.engine.board.full == 1
+        made.tick(20)
+        assert made.engine.board.closed_for_room == 0
+
+
+@pytest.mark.parametrize("draining", [False, True])
+def test_a_drain_leaves_idle_connections_the_time_it_gives_them(draining: bool) -> None:
+    """They may still bring a request, which is on its way."""
+    with door(2) as made:
+        made.open()
+        made.knock(2)
+        made.turn()
+        made.tick(5)
+        if draining:
+            made.loop.call_soon(made.engine.drain)
+        made.knock()
+        made.turn()
+        made.tick(0.5)
+        assert made.engine.board.closed_for_room == (not draining)
+
+
+def test_idle_connections_give_way_on_a_unix_socket_as_well(tmp_path: Path) -> None:
+    """Where the kernel does not tell how many wait."""
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(tmp_path / "s"))
+    listener.listen(16)
+    with door(4, [listener]) as made:
+        made.open()
+        made.knock(4)
+        made.turn()
+        made.tick(5)
+        made.knock(3)
+        made.tick(0.5)
+        assert made.engine.board.closed_for_room == 3
+        for client in made.clients[4:]:
+            assert made.ask(client) == 200
+
+
+def test_who_idles_gives_way_before_somebody_is_refused() -> None:
+    """However long the worker has been full."""
+    with door(2, application=busy, timeouts__queue="1s") as made:
+        made.open()
+        made.knock(2)
+        made.clients[0].sendall(GET)
+        made.turn()
+        made.tick(20)
+        made.knock()
+        made.tick(0.1)
+        made.turn()
+        assert (made.engine.board.closed_for_room, made.refused) == (1, 0)
+        assert gone(made.clients[1])
+        made.knock()
+        made.clients[2].sendall(GET)
+        made.turn()
         made.tick(2)
-        assert made.engine.board.requests_total == 0
+        assert (made.engine.board.closed_for_room, made.refused) == (1, 1)
+        assert refusal(made.answer(made.clients[3]), b"busy")
+
+
+def test_the_one_that_idles_gives_way_to_one_and_the_others_who_wait_are_refused() -> None:
+    """Those for whom there is no room don't wait for ever because there is some for others."""
+    with door(10, application=busy, timeouts__queue="3s") as made:
+        made.open()
+        made.knock(10)
+        for client in made.clients[:9]:
+            client.sendall(GET)
+        made.turn()
+        made.tick(2)
+        made.knock(20)
+        for client in made.clients[10:]:
+            client.sendall(GET)
+        made.tick(0.5)
+        assert (made.engine.board.closed_for_room, made.refused) == (1, 0)
+        made.tick(1)
+        assert (made.engine.board.closed_for_room, made.refused) == (1, 19)
+
+
+def test_so_many_give_way_in_each_tick() -> None:
+    with door(200, timeouts__queue="10s") as made:
+        made.open()
+        made.knock(200)
+        made.turn()
+        made.tick(5)
+        made.knock(150)
+        seen = []
+        for _ in range(3):
+            made.loop.call_soon(made.engine.tick)
+            made.turn(8)
+            seen.append(made.engine.board.closed_for_room)
+        assert seen == [64, 128, 153], "and a few more than have to, so that the next ones need not wait"
+        assert made.connections == 197
+
+
+def test_a_request_that_has_come_with_the_one_who_wants_the_place_is_served() -> None:
+    with door(1, timeouts__queue="10s") as made:
+        made.open()
+        made.knock(2)
+        made.turn()
+        made.tick(1.1)
+        made.clients[0].sendall(GET)
+        made.loop.call_soon(made.engine.tick)  # a loop that was busy serves its timers first
+        made.turn()
+        assert made.answer_now(made.clients[0]).startswith(b"HTTP/1.1 200 ")
+        assert made.engine.board.closed_for_room == 0
+
+
+def test_the_log_says_so_in_few_lines(caplog: pytest.LogCaptureFixture) -> None:
+    """How many, and what allows no more; the last of it, too; and once that there is room again."""
+    caplog.set_level("INFO", "litmus.worker")
+    most = "2 connections open, the most that limits.connections allows"
+    with door(2) as made:
+        made.open()
+        made.knock(2)
+        made.turn()
+        made.tick(2)
+        for _ in range(3):
+            made.knock()
+            made.turn()
+            made.tick(2)
+        assert [record.message for record in caplog.records] == [
+            f"full: {most}; new ones go to other workers, or wait",
+            f"1 idle connection closed to make room: {most}",
+        ]
+        caplog.clear()
+        made.tick(QUIET_SECONDS)
+        assert [record.message for record in caplog.records] == [
+            f"2 idle connections closed to make room: {most}",
+        ]
+        caplog.clear()
+        made.tick(3 * QUIET_SECONDS)
+        assert caplog.records == []
+        while made.clients:
+            made.leave()
+        made.turn()
+        made.knock()
+        made.turn()
+        made.tick(3 * QUIET_SECONDS)
+        assert [record.message for record in caplog.records] == ["there is room for new connections again"]
 
 
 # -- too many from one address -----------------------------------------------------------------------------------------
@@ -425,6 +658,7 @@ def test_connections_of_one_address() -> None:
             assert refusal(made.answer(client), b"too many connections from this address")
         assert made.connections == 6
         assert made.engine.board.requests_total == 2
+        assert (made.engine.board.refused_address, made.refused) == (2, 0)
         assert [line.split()[0] for line in made.log()] == ["127.0.0.1"] * 2
         for _ in range(2):
             made.leave()
@@ -644,10 +878,8 @@ def test_without_descriptors_the_queue_waits(caplog: pytest.LogCaptureFixture) -
 
 def test_without_descriptors_nobody_can_be_refused_either(caplog: pytest.LogCaptureFixture) -> None:
     """That is tried again after a while as well."""
-    with door(1, timeouts__queue="1s") as made:
-        made.open()
-        made.knock(2)
-        made.turn()
+    with full(1, timeouts__queue="1s") as made:
+        made.knock()
 
         async def scenario() -> None:
             with without_descriptors():
@@ -657,6 +889,6 @@ def test_without_descriptors_nobody_can_be_refused_either(caplog: pytest.LogCapt
 
         made.loop.run_until_complete(scenario())
         assert caplog.text.count("cannot accept a connection to refuse it") == 1
-        assert made.engine.board.requests_total == 0
+        assert made.refused == 0
         made.tick(1)
         assert refusal(made.answer(made.clients[-1]), b"busy")

@@ -681,7 +681,7 @@ def test_a_full_worker_stops_accepting_and_goes_on_when_there_is_room(binds: int
         for client in clients:
             assert client.get().status == 200
         assert process.board.connections == 3
-        assert "3 connections open, the most allowed" in process.log
+        assert "full: 3 connections open, the most that limits.connections allows" in process.log
         clients.pop().close()
         assert waiting.response().status == 200
         assert waiting.get().status == 200
@@ -693,34 +693,44 @@ def test_a_full_worker_stops_accepting_and_goes_on_when_there_is_room(binds: int
 
 
 def test_nobody_waits_for_ever_for_a_worker_that_stays_full() -> None:
-    with worker(limits__connections=1, timeouts__queue="200ms") as process:
+    with worker(SLOW, limits__connections=1, timeouts__queue="200ms") as process:
         process.ready()
-        staying = process.connect()
-        assert staying.get().status == 200
+        begin(process, "/wait")
         waiting = process.connect()
         waiting.send(b"GET /waiting HTTP/1.1\r\nHost: a\r\n\r\n")
         response = waiting.response()
         assert response.status == 503
         assert response.header(b"retry-after") == b"5"
         assert waiting.ends()
-        assert staying.get().status == 200
-        assert (process.board.requests_total, process.board.cells[RESPONSES_5XX]) == (3, 1)
-        assert process.drain() == 0
-        assert [line.split('"')[1] for line in process.access_log] == [
-            "GET / HTTP/1.1",
-            "GET /waiting HTTP/1.1",
-            "GET / HTTP/1.1",
-        ]
+        assert (process.board.requests_total, process.board.cells[RESPONSES_5XX]) == (2, 1)
+        assert process.board.refused_full == 1
+        assert process.drain(timeout=0.1) == 1
+        assert [line.split('"')[1] for line in process.access_log] == ["GET /waiting HTTP/1.1", "GET /wait HTTP/1.1"]
+
+
+def test_idle_connections_give_way_in_a_full_worker() -> None:
+    """At once, though who waits would be refused only after an hour; to be seen from outside."""
+    with worker(limits__connections=3, timeouts__queue="1h") as process:
+        process.ready()
+        idle = [process.connect() for _ in range(3)]
+        for client in idle:
+            assert client.get().status == 200
+        newcomers = [process.connect() for _ in range(3)]
+        for client in newcomers:
+            assert client.get().status == 200
+        for client in idle:
+            assert client.ends()
+        assert process.board.closed_for_room == 3
+        assert "closed to make room: 3 connections open, the most that limits.connections allows" in process.log
 
 
 def test_nobody_is_refused_while_another_worker_has_room() -> None:
-    with worker(limits__connections=1, timeouts__queue="100ms") as process:
+    with worker(SLOW, limits__connections=1, timeouts__queue="100ms") as process:
         other = process.segment.seat(process.SEAT - 1).scoreboard
         other.state = State.READY
         other.tick_ns = time.monotonic_ns() + int(3600e9)
         process.ready()
-        staying = process.connect()
-        staying.get()
+        begin(process, "/wait")
         waiting = process.connect()
         for _ in range(5):
             before = process.board.tick_ns
