@@ -183,7 +183,7 @@ async def litmus(listener: socket.socket) -> AsyncIterator[None]:
             engine.tick()
 
     ticking = asyncio.create_task(tick())
-    acceptor = Acceptor(engine, [Listener(settings.listen[0], listener)], Capacity(10_000, "the measurement"))
+    acceptor = Acceptor(engine, [Listener(settings.listen[0], listener)], Capacity(10_000, "the measurement allows"))
     acceptor.open()
     gc.collect()
     gc.freeze()

@@ -15,7 +15,7 @@ import litmus
 from litmus import build, log
 from litmus.arbiter import logfiles
 from litmus.arbiter.changes import Changes, ReplyCallback, workers_wanted
-from litmus.arbiter.checks import check_privileges
+from litmus.arbiter.checks import check_privileges, shortcomings
 from litmus.arbiter.crew import Crew
 from litmus.arbiter.errors import StartupError
 from litmus.arbiter.fleet import Fleet
@@ -158,6 +158,8 @@ class Arbiter:
             _logger.info(
                 "litmus %s starts %s, listening at %s", litmus.__version__, count(self._workers, "worker"), addresses
             )
+            for shortcoming in shortcomings(self._settings):
+                _logger.warning("%s", shortcoming)
             self._crew.start(self._workers)
             self._reactor.run()
         finally:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from litmus.arbiter import cpus
-from litmus.arbiter.checks import check_privileges, unchangeable
+from litmus.arbiter.checks import check_privileges, shortcomings, unchangeable
 from litmus.arbiter.crew import Crew
 from litmus.arbiter.errors import StartupError
 from litmus.arbiter.rollout import Finish, Growth, Reload
@@ -164,6 +164,8 @@ class Changes:
         _logger.info(
             "reloading: generation %d with %s (so far %d)", self._generations, count(workers, "worker"), crew.width
         )
+        for shortcoming in shortcomings(settings):
+            _logger.warning("%s", shortcoming)
         self._on_reload()
         finish = functools.partial(self._reloaded, reply)
         operation = Reload(crew, boot_width(), finish)

@@ -11,6 +11,7 @@ from litmus.kinds import spell
 from litmus.loading import describe
 from litmus.settings import Settings
 from litmus.worker import privileges
+from litmus.worker.capacity import capacity
 
 _CAPABILITIES = {"CAP_SETGID": 6, "CAP_SETUID": 7}
 """What root needs to become somebody else, and may have been denied in a container: the bits, see capability.h."""
@@ -45,6 +46,16 @@ def _capabilities() -> int:
     """What this process may do, as the kernel's bits."""
     found = re.search(r"^CapEff:\s*([0-9a-f]+)$", Path("/proc/self/status").read_text(), re.MULTILINE)
     return int(found[1], 16) if found else -1
+
+
+def shortcomings(settings: Settings) -> list[str]:
+    """What this process can't give in full, and serves without: a sentence for each."""
+    key, wanted = "limits.connections", settings.limits.connections
+    room = capacity(wanted)
+    if room.most >= wanted:
+        return []
+    sentence = f"workers will have {room.most}, the most that {room.bound}"
+    return [describe(settings.origins.get(key, "default"), key, str(wanted), sentence)]
 
 
 def unchangeable(old: Settings, new: Settings) -> list[str]:

@@ -8,7 +8,7 @@ import time
 import traceback
 from typing import NoReturn
 
-from litmus.arbiter.checks import check_privileges
+from litmus.arbiter.checks import check_privileges, shortcomings
 from litmus.arbiter.errors import StartupError
 from litmus.cli.terminal import Terminal
 from litmus.control import messages
@@ -45,6 +45,8 @@ def check(settings: Settings, out: Terminal, err: Terminal, deadline: float = LO
     except StartupError as error:
         err.fail(_PROGRAM, str(error))
         return False
+    for shortcoming in shortcomings(settings):
+        err.warn(_PROGRAM, shortcoming)
     started = time.monotonic()
     failure = load_in_child(settings, deadline)
     if failure is None:

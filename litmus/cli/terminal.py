@@ -60,6 +60,10 @@ class Terminal:
         for line in safe(detail).rstrip("\n").split("\n") if detail else ():
             self.print(f"    {line}".rstrip())
 
+    def warn(self, program: str, message: str) -> None:
+        """Write what is no error, but should be known."""
+        self.print(f"{program}: {self.paint('warning', 'yellow')}: {safe(message)}")
+
 
 def safe(text: str) -> str:
     """Return ``text``, which came from outside, without anything that a terminal would act on. Lines stay lines."""

@@ -16,7 +16,7 @@ class Capacity(NamedTuple):
 
     Attributes:
         most: how many may be open.
-        bound: what allows no more, in words: "the most that … allows".
+        bound: what allows no more, in words that go on after "the most that".
     """
 
     most: int
@@ -28,5 +28,5 @@ def capacity(limit: int) -> Capacity:
     descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     room = max(1, descriptors - max(_RESERVE, min(1024, descriptors // 8)))
     if 0 < limit <= room:
-        return Capacity(limit, "limits.connections")
-    return Capacity(room, f"a descriptor limit of {descriptors} ({HOW_TO_RAISE})")
+        return Capacity(limit, "limits.connections allows")
+    return Capacity(room, f"a descriptor limit of {descriptors} allows ({HOW_TO_RAISE})")

@@ -125,7 +125,7 @@ class Notices:
 
     @property
     def _are_open(self) -> str:
-        return f"{count(self._capacity.most, 'connection')} open, the most that {self._capacity.bound} allows"
+        return f"{count(self._capacity.most, 'connection')} open, the most that {self._capacity.bound}"
 
     def _tell_closed(self, number: int) -> None:
         log.warning("%s closed to make room: %s", count(number, "idle connection"), self._are_open)

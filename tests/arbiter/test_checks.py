@@ -5,6 +5,7 @@ import dataclasses
 import grp
 import os
 import pwd
+import resource
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,9 +13,9 @@ import pytest
 from support.marks import needs_root
 from support.processes import in_child
 
-from litmus.arbiter.checks import check_privileges, unchangeable
+from litmus.arbiter.checks import check_privileges, shortcomings, unchangeable
 from litmus.arbiter.errors import StartupError
-from litmus.settings import ArbiterSettings, ListenSettings, Settings
+from litmus.settings import ArbiterSettings, LimitsSettings, ListenSettings, Settings
 from litmus.worker import privileges
 
 
@@ -122,6 +123,21 @@ def give_up_capabilities() -> None:
     """Keep user 0, and let it do nothing that another user may not: capset(2), version 3."""
     header, nothing = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
     assert ctypes.CDLL(None, use_errno=True).capset(header, nothing) == 0, os.strerror(ctypes.get_errno())
+
+
+@pytest.mark.parametrize("origin", ["litmus.toml", "--set"])
+def test_more_connections_than_descriptors_allow_are_told(monkeypatch: pytest.MonkeyPatch, origin: str) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (1024, 4096))
+
+    def told(connections: int) -> list[str]:
+        limits = dataclasses.replace(LimitsSettings(), connections=connections)
+        return shortcomings(Settings(limits=limits, origins={"limits.connections": origin}))
+
+    assert told(0) == told(1) == told(896) == []
+    assert told(897) == [
+        f"{origin}: limits.connections = 897: workers will have 896, the most that a descriptor limit of 1024 allows "
+        "(raise it with ulimit -n, or LimitNOFILE= in a systemd unit)"
+    ]
 
 
 def test_what_is_fixed_while_the_server_runs() -> None:

@@ -1,6 +1,7 @@
 import io
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from support.litmusd import APP, Litmusd, clean_environ, command, run
+from support.waiting import wait_until
 
 import litmus
 from litmus import build, log
@@ -341,6 +343,31 @@ def test_check_tries_nothing_of_what_it_says_it_does_not(folder: Path) -> None:
         result = run("litmusd", "shop:app", "--bind", bind, "--bind", "unix:shop.sock", *options, "--check", cwd=folder)
     assert result.returncode == 0, result.stderr
     assert {*folder.iterdir()} == before
+
+
+@pytest.fixture
+def descriptors() -> Iterator[None]:
+    """1024 of them, here and in the server, which inherits the limit."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.usefixtures("descriptors")
+def test_more_connections_than_descriptors_allow_are_told(folder: Path, start: Start) -> None:
+    """By a check, at the start, and by a reload: it is no reason not to serve."""
+    many = ("shop:app", *ADDRESS, "--workers", 1, "--set", "limits.connections=1000")
+    warning = "--set: limits.connections = 1000: workers will have 896, the most that a descriptor limit of 1024"
+    result = run("litmusd", *many, "--check", cwd=folder)
+    assert result.returncode == 0
+    assert result.stderr.startswith(f"litmusd: warning: {warning}")
+    assert "LimitNOFILE=" in result.stderr
+    server = start(*many)
+    assert server.errors.count(warning) == 1
+    server.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: "generation 2 serves" in server.errors, "the reload")
+    assert server.errors.count(warning) == 2
 
 
 def test_check_refuses_a_bad_configuration(folder: Path) -> None:

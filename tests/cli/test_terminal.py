@@ -92,3 +92,9 @@ def test_the_screen_is_cleared_from_its_top() -> None:
     screen, terminal = on_screen()
     terminal.clear()
     assert screen.getvalue() == "\x1b[H\x1b[2J"
+
+
+def test_a_warning_is_no_error() -> None:
+    out = io.StringIO()
+    Terminal(out).warn("litmusd", "only \x1b[31m896")
+    assert out.getvalue() == "litmusd: warning: only \\x1b[31m896\n"

@@ -29,7 +29,7 @@ from litmus.worker.capacity import Capacity
 
 T = TypeVar("T")
 
-CAPACITY = Capacity(10_000, "the test")
+CAPACITY = Capacity(10_000, "the test allows")
 
 
 @cache

@@ -54,7 +54,7 @@ class Door:
             listeners = [socket.create_server(("127.0.0.1", 0), backlog=2048) for _ in range(listeners)]
         self.sockets = list(listeners)
         mine = [Listener(settings, each) for each in self.sockets]
-        self.acceptor = Acceptor(self.engine, mine, Capacity(room, "limits.connections"), others_have_room)
+        self.acceptor = Acceptor(self.engine, mine, Capacity(room, "limits.connections allows"), others_have_room)
         self.clients: list[socket.socket] = []
 
     @property
