@@ -230,7 +230,7 @@ class Connection(Host):
         None if something is, or if it closes anyway. Nothing is kept for this: the deadline tells when it began.
         """
         machine = self._machine
-        if machine is None or self._lease is not None or self._out or self._transport.is_closing():
+        if machine is None or self._lease is not None or self._transport.is_closing():
             return None
         deadline = machine.deadline
         asked = deadline == _KEEP_ALIVE

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from support.apps import Routes, hello, respond
+from support.bench import bench
 from support.http import Client
 from support.server import Server, serve
 from support.waiting import wait_until
@@ -121,6 +122,26 @@ def test_a_response_that_is_not_read_is_no_idleness() -> None:
         assert idleness(server) is None
         client.exactly(16 << 20)
         wait_until(lambda: idleness(server) == (True, 0), "the end of what was to be written")
+
+
+def test_what_the_transport_still_holds_is_no_idleness() -> None:
+    """However little it is. When the peer has it, its time begins anew."""
+    with bench(hello, timeouts__keep_alive="3s") as made:
+        connection, transport = made.connection, made.transport
+        made.do(made.arrive(GET))
+        made.do(*[made.engine.tick] * 20)
+        assert connection.idleness() is not None
+        transport.unsent = 10
+        assert connection.idleness() is None
+        made.do(*[made.engine.tick] * 20)  # the deadline has passed, and is put off
+        transport.unsent = 0
+        assert connection.idleness() is None, "since when is not known yet"
+        made.do(*[made.engine.tick] * 25)
+        asked, since = connection.idleness()
+        assert asked
+        assert made.engine.wheel.now - since < 25
+        transport.closing = True
+        assert connection.idleness() is None
 
 
 def test_it_gives_way_in_good_order() -> None:

@@ -611,6 +611,34 @@ def test_a_request_that_has_come_with_the_one_who_wants_the_place_is_served() ->
         assert made.engine.board.closed_for_room == 0
 
 
+def test_nobody_is_refused_before_all_connections_were_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("litmus.worker.room.LOOK", 1)
+    with door(20, application=busy, timeouts__queue="1s") as made:
+        made.open()
+        made.knock(20)
+        for client in made.clients[1:]:
+            client.sendall(GET)
+        made.turn()
+        made.tick(20)
+        made.knock()
+        made.tick(2.5)
+        assert (made.engine.board.closed_for_room, made.refused) == (1, 0)
+
+
+def test_the_log_is_told_the_last_of_it_when_the_worker_leaves(caplog: pytest.LogCaptureFixture) -> None:
+    with full(1, timeouts__queue="1s") as made:
+        made.knock()
+        made.tick(1.5)
+        made.knock(2)
+        made.tick(0.5)
+        assert [made.refused, caplog.text.count("refused")] == [3, 1]
+        made.loop.call_soon(made.acceptor.close)
+        made.turn()
+        assert "2 new connections refused" in caplog.text
+        made.tick(5 * QUIET_SECONDS)
+        assert caplog.text.count("refused") == 2
+
+
 def test_the_log_says_so_in_few_lines(caplog: pytest.LogCaptureFixture) -> None:
     """How many, and what allows no more; the last of it, too; and once that there is room again."""
     caplog.set_level("INFO", "litmus.worker")
