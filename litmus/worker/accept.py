@@ -9,7 +9,7 @@ import logging
 import socket
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple
 
 from litmus.protocols.limits import Limits
 from litmus.server.connection import Connection
@@ -78,6 +78,7 @@ class Acceptor:
         self._notices = Notices(engine, capacity)
         self._patience = ticks(engine.settings.timeouts.queue)
         self._patience_ends = 0
+        self._root_path = engine.settings.app.root_path
         self._most_visits = engine.settings.limits.connections_per_address
         self._visits: dict[str, int] = {}
         self.due = 0
@@ -187,16 +188,9 @@ class Acceptor:
                 self._engine.loop.remove_reader(each.fileno())
 
     def _readable(self, door: _Door) -> None:
-        for _ in range(_BATCH):
-            if self._number() >= self._capacity:
-                self._pause()
-                self._engine.board.full = 1
-                if not self.due:
-                    self._notices.full()
-                    self._engine.wheel.arm(self, 1)
-                return
+        for _ in range(min(_BATCH, self._capacity - self._number())):
             try:
-                taken = self._take(door.listener)
+                taken = backlog.take(door.listener)
             except OSError as error:
                 # The connection stays queued, and asking again at once would change nothing.
                 log.error("cannot accept a connection: %s", error)
@@ -210,6 +204,12 @@ class Acceptor:
                 return
             self._arrived.set()
             self._receive(*taken, door)
+        if self._number() >= self._capacity:
+            self._pause()
+            self._engine.board.full = 1
+            if not self.due:
+                self._notices.full()
+                self._engine.wheel.arm(self, 1)
 
     def expire(self) -> None:
         """The worker is full, or was a moment ago: see to those who wait."""
@@ -248,7 +248,7 @@ class Acceptor:
         try:
             for listener in self._sockets:
                 for _ in range(_BATCH):
-                    if (taken := self._take(listener)) is None:
+                    if (taken := backlog.take(listener)) is None:
                         break
                     accepted, peer = taken
                     self._refusals.refuse(accepted, _host(peer), "the server is busy", self._notices.refused)
@@ -256,16 +256,6 @@ class Acceptor:
             log.error("cannot accept a connection to refuse it: %s", error)
             return ticks(_RETRY_SECONDS)
         return 1
-
-    def _take(self, listener: socket.socket) -> tuple[socket.socket, Any] | None:
-        """Take one connection off the queue, if there is one. Raises OSError without descriptors or memory for it.
-
-        Returns its socket and the peer's address.
-        """
-        try:
-            return listener.accept()
-        except (BlockingIOError, ConnectionAbortedError):
-            return None
 
     def _receive(self, accepted: socket.socket, peer: Any, door: _Door) -> None:
         """Make a connection of an accepted socket, unless its peer has too many."""
@@ -281,19 +271,20 @@ class Acceptor:
             visit = _Visit(self._visits, host)
         engine = self._engine
         server = door.server or address(accepted.getsockname())
-        client = Client(address(peer), server, "http", engine.settings.app.root_path)
-        connection = Connection(engine, door.limits, client, None if visit is None else visit.end)
-        opening = _Opening(engine.loop.connect_accepted_socket(lambda: cast(Any, connection), accepted))
+        client = Client(address(peer), server, "http", self._root_path)
+        # Any: it has what the loop asks of a protocol, and does not inherit it.
+        connection: Any = Connection(engine, door.limits, client, None if visit is None else visit.end)
+        opening = _Opening(engine.loop.connect_accepted_socket(lambda: connection, accepted), visit)
         engine.adopting.add(opening)
-        opening.run(partial(self._adopted, opening, visit))
+        opening.run(self._adopted)
 
-    def _adopted(self, opening: _Opening, visit: _Visit | None, error: Exception | None) -> None:
+    def _adopted(self, opening: _Opening, error: Exception | None) -> None:
         """The accepted socket has become a connection, or failed to."""
         self._engine.adopting.discard(opening)
         if error is not None:
             log.error("cannot open an accepted connection: %s", error)
-            if visit is not None:
-                visit.end()
+            if opening.visit is not None:
+                opening.visit.end()
         self._changed()
         self._engine.left()
 
@@ -315,14 +306,19 @@ class _Door(NamedTuple):
 
 
 class _Opening:
-    """Runs the coroutine that opens a transport. It waits once, for the loop's next turn, and needs no task."""
+    """Runs the coroutine that opens a transport. It waits once, for the loop's next turn, and needs no task.
 
-    __slots__ = ("_coroutine", "_on_end")
+    Attributes:
+        visit: the connection's, if its address is counted.
+    """
 
-    def __init__(self, coroutine: Coroutine[Any, Any, object]) -> None:
+    __slots__ = ("_coroutine", "_on_end", "visit")
+
+    def __init__(self, coroutine: Coroutine[Any, Any, object], visit: _Visit | None) -> None:
         self._coroutine = coroutine
+        self.visit = visit
 
-    def run(self, on_end: Callable[[Exception | None], object]) -> None:
+    def run(self, on_end: Callable[[_Opening, Exception | None], object]) -> None:
         """Begin. ``on_end`` is told of the end, and of the error if there is one."""
         self._on_end = on_end
         self._step(None)
@@ -341,7 +337,7 @@ class _Opening:
     def _end(self, error: Exception | None) -> None:
         on_end = self._on_end
         del self._on_end  # it knows this opening: nothing is to be left to the garbage collector
-        on_end(error)
+        on_end(self, error)
 
 
 class _Visit:

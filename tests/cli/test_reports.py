@@ -92,7 +92,8 @@ def test_a_full_worker_is_shown_and_what_became_of_those_who_came() -> None:
     full = {**STATS, "workers": [worker(0, full=True)], "totals": {**STATS["totals"], **changes}}
     lines = printed(reports.print_stats, full)
     assert lines[2] == (
-        "  connections  812  40 closed to make room  1,200 refused by full workers  3 refused for their address"
+        "  connections  812 accepted, 24 open  40 closed to make room"
+        "  1,200 refused by full workers  3 refused for their address"
     )
     assert lines[6].split()[3:5] == ["ready,", "full"]
     nothing = {"connections_refused": {"full": 0, "address": 0}, "connections_closed_for_room": 0}
