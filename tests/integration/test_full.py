@@ -66,7 +66,7 @@ def test_nobody_is_thrown_out_while_another_worker_has_room(serve: Serve) -> Non
     server = serve(workers=2, limits={"connections": ROOM})
     full = server.workers()[0]
     holding = []
-    while server.worker_stats(full)["connections"] < ROOM:
+    while server.worker_stats(full)["connections_open"] < ROOM:
         client = server.connect()
         (holding if pid_in(client.get("/work")) == full else [client]).append(client)
         if client not in holding:
