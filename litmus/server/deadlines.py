@@ -53,8 +53,11 @@ class Wheel:
         """Let ``entry`` expire ``ticks`` ticks from now, whatever it was set to before."""
         due = self.now + ticks
         entry.due = due
-        if entry.spoke == 0 or entry.spoke > due:
+        spoke = entry.spoke
+        if spoke > due:
             self.remove(entry)
+            spoke = 0
+        if spoke == 0:
             self._enter(entry, due)
         self._armed.add(entry)
 
@@ -65,8 +68,9 @@ class Wheel:
     def remove(self, entry: Expiring) -> None:
         """Forget an entry altogether, so that the wheel does not keep it alive."""
         self._armed.discard(entry)
-        if entry.spoke:
-            self._spokes[entry.spoke % _SPOKES].discard(entry)
+        spoke = entry.spoke
+        if spoke:
+            self._spokes[spoke % _SPOKES].discard(entry)
             entry.spoke = 0
 
     def advance(self, now_ns: int) -> None:
@@ -106,8 +110,9 @@ class Wheel:
                 self._enter(entry, entry.due)
 
     def _enter(self, entry: Expiring, due: int) -> None:
-        entry.spoke = min(due, self.now + _SPOKES - 1)
-        self._spokes[entry.spoke % _SPOKES].add(entry)
+        spoke = min(due, self.now + _SPOKES - 1)
+        entry.spoke = spoke
+        self._spokes[spoke % _SPOKES].add(entry)
 
 
 def ticks(seconds: float) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from litmus.asgi import VERSIONS, Scope
 from litmus.protocols.request import Request
@@ -10,6 +10,24 @@ from litmus.protocols.request import Request
 _VERSIONS = VERSIONS
 
 Address = tuple[str, int | None]
+
+# All that is None here is set for each client or each request, and named so that a copy has its final size.
+_TEMPLATE: Final[Scope] = {
+    "type": "http",
+    "asgi": None,
+    "http_version": "1.1",
+    "server": None,
+    "client": None,
+    "scheme": None,
+    "root_path": None,
+    "extensions": None,
+    "method": None,
+    "path": None,
+    "raw_path": None,
+    "query_string": None,
+    "headers": None,
+    "state": None,
+}
 
 
 class Client:
@@ -31,23 +49,11 @@ class Client:
             self.host, port = peer
             self.name = f"[{self.host}]:{port}" if ":" in self.host else f"{self.host}:{port}"
         self.raw_name = self.name.encode()
-        self.template: Scope = {
-            "type": "http",
-            "asgi": {},
-            "http_version": "1.1",
-            "server": server,
-            "client": peer,
-            "scheme": scheme,
-            "root_path": root_path,
-            # Set for each request; named here so that a copy has its final size.
-            "extensions": {},
-            "method": "",
-            "path": "",
-            "raw_path": b"",
-            "query_string": b"",
-            "headers": (),
-            "state": {},
-        }
+        self.template = _TEMPLATE.copy()
+        self.template["server"] = server
+        self.template["client"] = peer
+        self.template["scheme"] = scheme
+        self.template["root_path"] = root_path
 
 
 def address(name: Any) -> Address | None:

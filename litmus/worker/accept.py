@@ -316,6 +316,7 @@ class _Opening:
 
     def __init__(self, coroutine: Coroutine[Any, Any, object], visit: _Visit | None) -> None:
         self._coroutine = coroutine
+        self._on_end: Callable[[_Opening, Exception | None], object] | None = None
         self.visit = visit
 
     def run(self, on_end: Callable[[_Opening, Exception | None], object]) -> None:
@@ -335,9 +336,9 @@ class _Opening:
             future.add_done_callback(self._step)
 
     def _end(self, error: Exception | None) -> None:
-        on_end = self._on_end
-        del self._on_end  # it knows this opening: nothing is to be left to the garbage collector
-        on_end(self, error)
+        on_end, self._on_end = self._on_end, None  # it knows this opening: leave nothing to the garbage collector
+        if on_end is not None:
+            on_end(self, error)
 
 
 class _Visit:
