@@ -1,5 +1,7 @@
 cimport cython
 
+from litmus.protocols.remembering cimport remember
+
 cdef Py_ssize_t _REMEMBERED, _REMEMBERED_SIZE
 cdef dict _KINDS
 

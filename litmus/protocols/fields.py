@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from litmus.protocols.errors import ProtocolError
+from litmus.protocols.remembering import remember
 
 # What a field is to the server.
 PLAIN, DROPPED, HOST, CONTENT_LENGTH, TRANSFER_ENCODING, CONNECTION, EXPECT, UPGRADE = range(8)
@@ -66,9 +67,7 @@ class FieldParser:
             self.news += 1
             field = self._look_at(line)
             if len(line) <= _REMEMBERED_SIZE:
-                if len(self._known) >= _REMEMBERED:
-                    self._known.clear()
-                self._known[line] = field
+                remember(self._known, line, field, _REMEMBERED)
         return field
 
     def _look_at(self, line: bytes) -> Field:

@@ -1,5 +1,7 @@
 cimport cython
 
+from litmus.protocols.remembering cimport remember
+
 cdef int _HASH, _PERCENT
 cdef dict _VERSIONS
 cdef frozenset _ESCAPES

@@ -9,6 +9,7 @@ from urllib.parse import unquote_to_bytes
 
 from litmus.protocols.errors import ProtocolError
 from litmus.protocols.fields import AUTHORITY
+from litmus.protocols.remembering import remember
 
 
 class RequestLine:
@@ -52,9 +53,7 @@ class LineParser:
         if known is None:
             known = _look_at(line)
             if len(line) <= _REMEMBERED_SIZE:
-                if len(self._known) >= _REMEMBERED:
-                    self._known.clear()
-                self._known[line] = known
+                remember(self._known, line, known, _REMEMBERED)
         return known
 
 

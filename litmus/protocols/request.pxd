@@ -2,6 +2,7 @@ cimport cython
 
 from litmus.protocols.fields cimport Field, FieldParser
 from litmus.protocols.lines cimport LineParser, RequestLine
+from litmus.protocols.remembering cimport remember
 
 cdef int _PLAIN, _DROPPED, _HOST, _CONTENT_LENGTH, _CONNECTION, _EXPECT, _CLOSE, _KEEP_ALIVE
 
@@ -43,4 +44,3 @@ cdef class HeadParser:
         request=Request,
     )
     cdef Request _read(self, bytes section, RequestLine line)
-    cdef _remember(self, bytes section, Request request)

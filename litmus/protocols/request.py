@@ -19,6 +19,7 @@ from litmus.protocols.fields import (
     FieldParser,
 )
 from litmus.protocols.lines import LineParser, RequestLine
+from litmus.protocols.remembering import remember
 from litmus.units import count
 
 NO_BODY: Final = 0
@@ -110,14 +111,13 @@ class HeadParser:
         if known is not None:
             request = known.below(line)
             if len(head) <= _REMEMBERED_HEAD:  # not before its second time: most don't come again
-                if len(self._heads) >= _REMEMBERED:
-                    self._heads.clear()
-                self._heads[head] = known.below(line)
+                remember(self._heads, head, known.below(line), _REMEMBERED)
             return request
         news = self._fields.news
         request = self._read(section, line)
-        if self._fields.news == news:  # what has something new in each request is not worth it
-            self._remember(section, request)
+        # What has something new in each request is not worth it. The application may change the request's own list.
+        if self._fields.news == news and len(section) <= _REMEMBERED_SIZE:
+            remember(self._known, section, request.below(line), _REMEMBERED)
         return request
 
     def _read(self, section: bytes, line: RequestLine) -> Request:
@@ -161,12 +161,6 @@ class HeadParser:
                 raise ProtocolError(400, "Transfer-Encoding in an HTTP/1.0 request")  # RFC 9112, section 6.1
             request.keep_alive = connection == _KEEP_ALIVE
         return request
-
-    def _remember(self, section: bytes, request: Request) -> None:
-        if len(section) <= _REMEMBERED_SIZE:
-            if len(self._known) >= _REMEMBERED:
-                self._known.clear()
-            self._known[section] = request.below(request.line)  # the application may change the list of the other one
 
 
 def _set_host(headers: list[tuple[bytes, bytes]], authority: bytes) -> None:

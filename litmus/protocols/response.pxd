@@ -1,5 +1,7 @@
 cimport cython
 
+from litmus.protocols.remembering cimport remember
+
 cdef int _PLAIN, _LENGTH, _DATE, _CONNECTION, _CLOSE, _DROPPED
 cdef long long _UNKNOWN
 cdef dict _FIELDS, _KINDS, _STATUS_LINES

@@ -7,6 +7,7 @@ from typing import Final
 
 from litmus.protocols.errors import ResponseError
 from litmus.protocols.machine import Headers
+from litmus.protocols.remembering import remember
 
 LAST_CHUNK: Final = b"0\r\n\r\n"
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -150,9 +151,7 @@ def _field(header: tuple[bytes, bytes]) -> _Field:
         kind = _CLOSE if b"close" in value.lower() else _DROPPED
     field = _Field(kind, line, length)
     if len(line) <= _REMEMBERED_LINE and type(header) is tuple and type(value) is bytes:
-        if len(_FIELDS) >= _REMEMBERED:
-            _FIELDS.clear()
-        _FIELDS[header] = field
+        remember(_FIELDS, header, field, _REMEMBERED)
     return field
 
 

@@ -1,5 +1,7 @@
 cimport cython
 
+from litmus.protocols.remembering cimport remember
+
 
 cdef class AccessLog:
     cdef object _sink

@@ -6,6 +6,7 @@ import time
 from typing import Final, Protocol
 
 from litmus.log import escape
+from litmus.protocols.remembering import remember
 
 _BATCH: Final = 512
 
@@ -105,7 +106,5 @@ class AccessLog:
         if escaped is None:
             escaped = escape(value)
             if len(value) <= _REMEMBERED_SIZE:
-                if len(self._known) >= _REMEMBERED:
-                    self._known.clear()
-                self._known[value] = escaped
+                remember(self._known, value, escaped, _REMEMBERED)
         return escaped

@@ -1,0 +1,1 @@
+cpdef remember(dict known, key, found, Py_ssize_t most)
