@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import re
 import socket
 import subprocess
@@ -66,9 +65,7 @@ class Deployment(Litmusd, Operator):
         self._read_log = 0
         self._clients: list[Client | httpx.Client] = []
         self.config.write_text(configuration(folder, **self._given))
-        # The tests of an implementation are about that one in the server, too.
-        chosen = {name: value for name, value in os.environ.items() if name == "LITMUS_PURE"}
-        super().__init__(folder, "-c", self.config, environ={**chosen, **(environ or {})})
+        super().__init__(folder, "-c", self.config, environ=environ)
 
     def configure(
         self,

@@ -28,9 +28,12 @@ async def app(scope, receive, send):
 
 
 def clean_environ(folder: Path, extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """An environment in which nothing is found but what the test puts into ``folder``."""
+    """An environment in which nothing is found but what the test puts into ``folder``.
+
+    The tests of an implementation are about that one in the programs, too.
+    """
     hidden = ("LITMUS_", "RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR", "NOTIFY_SOCKET", "WATCHDOG_", "LISTEN_")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(hidden)}
+    kept = {name: value for name, value in os.environ.items() if name == "LITMUS_PURE" or not name.startswith(hidden)}
     return {**kept, "TMPDIR": str(folder), "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", **(extra or {})}
 
 
