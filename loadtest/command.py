@@ -69,6 +69,14 @@ def positive(text: str) -> int:
     return number
 
 
+def natural(text: str) -> int:
+    """The kind of an option that counts something of which there may be none."""
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError("must be at least 0")
+    return number
+
+
 def some_of(names: Sequence[str]) -> Callable[[str], list[str]]:
     """The kind of an option that picks from these, separated by commas."""
 
@@ -122,6 +130,21 @@ def in_rounds(contenders: Sequence[N], rounds: int, measure: Callable[[N], Sampl
             samples[each.name].append(sample)
             print(f"round {number}/{rounds}  {each.name:11}  {sample}", file=sys.stderr, flush=True)
     return [Result(each.name, samples[each.name], failures.get(each.name)) for each in contenders]
+
+
+def undisturbed(measure: Callable[[N], Sample], again: int) -> Callable[[N], Sample]:
+    """Measures as ``measure`` does, and up to so many times ``again`` while others work on the same processors.
+
+    The calmest sample is taken, whatever it says.
+    """
+
+    def measured(contender: N) -> Sample:
+        samples = [measure(contender)]
+        while samples[-1].disturbance >= report.DISTURBED and len(samples) <= again:
+            samples.append(measure(contender))
+        return min(samples, key=lambda sample: sample.disturbance)
+
+    return measured
 
 
 def show(results: Sequence[Result]) -> None:

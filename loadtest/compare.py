@@ -17,7 +17,7 @@ from loadtest.plot import Panel
 from loadtest.servers import Server
 from loadtest.workloads import WORKLOADS, Workload
 
-ROUNDS, SECONDS = 3, 2
+ROUNDS, SECONDS, AGAIN = 3, 2, 2
 
 _AROUND_SECONDS = 1.7
 """What starting, warming up and ending a server takes, about."""
@@ -30,6 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     if options.rounds is None:
         options.rounds = 1 if options.quick else ROUNDS
+    if options.again is None:
+        options.again = 0 if options.quick else AGAIN
     if options.seconds is None:
         options.seconds = 1 if options.quick else SECONDS
     return command.run("compare", lambda: _compare(options))
@@ -39,6 +41,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = command.parser("compare", __doc__.partition("\n")[0], rounds=f"{ROUNDS}; 1 if quick")
     parser.add_argument(
         "--seconds", type=command.positive, metavar="N", help=f"length of a round ({SECONDS}; 1 if quick)"
+    )
+    parser.add_argument(
+        "--again",
+        type=command.natural,
+        metavar="N",
+        help=f"how often a round is repeated in which others disturbed it ({AGAIN}; 0 if quick)",
     )
     parser.add_argument("--quick", action="store_true", help="one short round: shows that it works, and no more")
     parser.add_argument(
@@ -63,6 +71,7 @@ def _compare(options: argparse.Namespace) -> None:
         "load_generator": generator,
         "rounds": options.rounds,
         "seconds": options.seconds,
+        "again": options.again,
         "connections": options.connections,
         "processors": plan.processors._asdict(),
     }
@@ -70,14 +79,14 @@ def _compare(options: argparse.Namespace) -> None:
     print(f"{headline(facts)}\nThis takes about {_minutes(facts, workloads, contenders):.0f} minutes.", flush=True)
     panels: list[Panel] = []
     for workload in workloads:
-        panels.append(_measured(workload, contenders, options.rounds, plan))
+        panels.append(_measured(workload, contenders, options, plan))
         _write(options, facts, panels)  # after each, so that an interruption leaves what has been measured
     print(f"Written: {options.json}, {options.plot}", flush=True)
     command.insist([result for panel in panels for result in panel.results])
 
 
 def _minutes(facts: Mapping[str, Any], workloads: Sequence[Workload], contenders: Sequence[Server]) -> float:
-    """How long it will take, about."""
+    """How long it will take, about, when nobody disturbs it."""
     samples = facts["rounds"] * sum(each.serves(one.application) for each in contenders for one in workloads)
     return float(samples * (facts["seconds"] + _AROUND_SECONDS) / 60)
 
@@ -96,11 +105,12 @@ def headline(facts: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _measured(workload: Workload, contenders: Sequence[Server], rounds: int, plan: Plan) -> Panel:
+def _measured(workload: Workload, contenders: Sequence[Server], options: argparse.Namespace, plan: Plan) -> Panel:
     """All rounds of one workload, and the table of it."""
     print(f"\n{workload.name}: {workload.description}", flush=True)
     able = [each for each in contenders if each.serves(workload.application)]
-    results = command.in_rounds(able, rounds, lambda each: measures.measure(each, workload, plan))
+    measure = command.undisturbed(lambda each: measures.measure(each, workload, plan), options.again)
+    results = command.in_rounds(able, options.rounds, measure)
     command.show(results)
     return Panel(workload.name, workload.description, results)
 

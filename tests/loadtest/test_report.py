@@ -152,3 +152,23 @@ def test_names_are_taken_in_their_order_and_unknown_ones_are_refused() -> None:
     assert pick("c,a") == ["a", "c"]
     with pytest.raises(argparse.ArgumentTypeError, match="there is no 'd', '' among a, b, c"):
         pick("a,d,")
+
+
+@pytest.mark.parametrize(
+    ("disturbances", "taken", "counts"),
+    [
+        ([0.04], 1, 0),
+        ([0.3, 0.01], 2, 1),
+        ([0.3, 0.2, 0.25], 3, 1),
+        ([0.3, 0.35, 0.2], 3, 2),
+    ],
+)
+def test_a_round_that_others_disturbed_is_repeated_and_the_calmest_counts(
+    disturbances: list[float], taken: int, counts: int
+) -> None:
+    """Not the one with the best result."""
+    samples = [sample(10.0 + number, disturbance=each) for number, each in enumerate(disturbances)]
+    ahead = iter(samples)
+    measured = command.undisturbed(lambda _: next(ahead), again=2)(Server("litmus", "1", lambda _: []))
+    assert measured is samples[counts]
+    assert len(list(ahead)) == len(samples) - taken == 0
