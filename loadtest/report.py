@@ -181,8 +181,8 @@ def disturbances(results: Sequence[Result]) -> list[str]:
     if disturbance < DISTURBED:
         return []
     return [
-        f"the machine was not idle: others took up to {disturbance:.0%} of a processor meanwhile; measure again,"
-        " and publish nothing of this"
+        f"the machine was not idle: others took up to {disturbance:.0%} of a processor meanwhile; trust ratios more"
+        " than times, and latencies least"
     ]
 
 
