@@ -281,9 +281,9 @@ class TimeoutsSettings:
     queue: float = option(
         Duration("1ms", "24h"),
         "10s",
-        "How long new connections wait when no worker has room for them, nor idle connections to close. When a worker "
-        "has been full for so long, and the others are full, too, those that wait, and those that come until there is "
-        "room again, are answered with 503 and Retry-After.",
+        "How long new connections wait when no worker has room for them, nor idle connections to close. When none "
+        "could be let in for so long, those that wait, and those that come until there is room again, are answered "
+        "with 503 and Retry-After.",
     )
     drain: float = option(
         Duration("0s", "24h"),

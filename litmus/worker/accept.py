@@ -42,7 +42,7 @@ class Acceptor:
     The scoreboard says that it is full, and the arbiter has those that are not accept from its listeners as well. They
     stay open behind it, whether it accepts or not: what queues up there is served by whoever accepts next, here or in
     the worker's successor. When no other worker has room, idle connections are closed for those who wait, see ``Room``.
-    Where that does not help, they don't wait for ever: when the worker has been full for ``timeouts.queue``, what is
+    Where that does not help, they don't wait for ever: when nobody could be let in for ``timeouts.queue``, what is
     queued is refused, a batch at each tick, until there is room, here or with another worker.
 
     Args:
@@ -213,15 +213,17 @@ class Acceptor:
 
     def expire(self) -> None:
         """The worker is full, or was a moment ago: see to those who wait."""
-        now = self._engine.wheel.now
-        if not self._patience_ends:
-            self._patience_ends = now - 1 + self._patience  # by the tick at which it fell full, if the loop was in time
         waiting = self._waiting()
         if self._accepting and not waiting:
             self._end_of_full()
             return
-        helpless = waiting and not self._accepting and self._alone and not self._make_room(waiting)
-        wait = self._refuse_some() if helpless and now >= self._patience_ends else 1
+        now, wait = self._engine.wheel.now, 1
+        if self._accepting or not self._alone or (waiting and self._make_room(waiting)):
+            self._patience_ends = 0
+        elif waiting and not self._patience_ends:
+            self._patience_ends = now - 1 + self._patience  # they have come since the tick before
+        elif waiting and now >= self._patience_ends:
+            wait = self._refuse_some()
         self._engine.wheel.arm(self, wait)
 
     @property
