@@ -111,10 +111,12 @@ def half_way(folder: Path) -> Iterator["subprocess.Popen[str]"]:
         text=True,
     )
     assert process.stdout is not None
-    assert process.stdout.readline() == "half way\n"
-    yield process
-    process.kill()
-    process.communicate()
+    try:
+        assert process.stdout.readline() == "half way\n"
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def test_orders_that_come_too_early_are_obeyed_later(half_way: "subprocess.Popen[str]", folder: Path) -> None:
