@@ -474,7 +474,7 @@ class Connection(Host):
                 ticks += self._jitter
             wheel = self._engine.wheel
             due = wheel.now + ticks
-            if 0 < self.spoke <= due:
+            if 0 < self.spoke <= due:  # as ``arm`` would, which has to look these up by their names
                 self.due = due
                 wheel.put_off(self)
             else:

@@ -1,12 +1,12 @@
 """Workers that have as many connections as they may have: nobody waits for one while another has room, or could."""
 
-import time
 from collections import Counter
 
 import pytest
 from support.deployment import Deployment, Serve
 from support.http import Client
 from support.plain import hold, let_go, pid_in
+from support.waiting import wait_until
 
 from litmus.worker.room import YOUNG_SECONDS
 
@@ -25,12 +25,11 @@ def test_who_comes_to_a_full_worker_is_served_by_the_other_one(serve: Serve) -> 
 
 
 def idle(server: Deployment, count: int) -> list[Client]:
-    """So many connections that were served once, and old enough to give way."""
+    """So many connections that were served once. They are old enough to give way a little later."""
     address = server.address
     clients = [server.connect(address) for _ in range(count)]
     for client in clients:
         assert client.get("/work").status == 200
-    time.sleep(YOUNG_SECONDS + 0.3)  # that it is so old can't be seen
     return clients
 
 
@@ -71,7 +70,10 @@ def test_nobody_is_thrown_out_while_another_worker_has_room(serve: Serve) -> Non
         (holding if pid_in(client.get("/work")) == full else [client]).append(client)
         if client not in holding:
             client.close()
-    time.sleep(YOUNG_SECONDS + 0.3)
+    old_enough = server.worker_stats(full)["uptime_s"] + YOUNG_SECONDS + 0.3
+    wait_until(
+        lambda: server.worker_stats(full)["uptime_s"] > old_enough, "the connections to be old enough to give way"
+    )
     for _ in range(ROOM):
         assert pid_in(server.connect().get("/work")) != full
     assert closed_for_room(server) == 0

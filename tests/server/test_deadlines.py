@@ -75,7 +75,7 @@ def test_an_entry_expires_once_at_its_tick(after: int) -> None:
     assert (entry.due, entry.spoke) == (0, 0)
 
 
-def test_an_entry_can_be_put_off_by_one_assignment() -> None:
+def test_an_entry_can_be_put_off() -> None:
     wheel = Wheel(0)
     entry = Entry(wheel)
     wheel.arm(entry, 5)
