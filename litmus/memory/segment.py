@@ -22,7 +22,7 @@ from litmus.memory.flight import FlightTable
 from litmus.memory.scoreboard import LASTING, PAGE, Cell, Scoreboard
 
 MAGIC: Final = int.from_bytes(b"litmus\0\0", "little")
-VERSION: Final = 1
+VERSION: Final = 2
 MAX_SEATS: Final = 128
 _SEAT_SIZE: Final = PAGE + flight.TABLE
 _MAP_NORESERVE: Final = 0x4000  # Linux: address space only; mmap has no name for it before Python 3.13
@@ -49,11 +49,11 @@ class Seat:
 
     __slots__ = ("flight", "index", "memory", "scoreboard")
 
-    def __init__(self, index: int, memory: memoryview) -> None:
+    def __init__(self, index: int, mapping: mmap.mmap, offset: int) -> None:
         self.index = index
-        self.memory = memory
-        self.scoreboard = Scoreboard(memory[:PAGE])
-        self.flight = FlightTable(memory[PAGE:])
+        self.memory = memoryview(mapping)[offset : offset + _SEAT_SIZE]
+        self.scoreboard = Scoreboard(self.memory[:PAGE])
+        self.flight = FlightTable(mapping, offset + PAGE)
 
     def clear(self) -> None:
         """Blank the seat for its next occupant."""
@@ -66,13 +66,12 @@ class Segment:
 
     def __init__(self, seats: int = MAX_SEATS) -> None:
         self._mapping = _map(PAGE + seats * _SEAT_SIZE)
-        memory = memoryview(self._mapping)
-        self.header = Header(memory[:PAGE])
+        self.header = Header(memoryview(self._mapping)[:PAGE])
         self.header.magic = MAGIC
         self.header.version = VERSION
         self.header.seats = seats
         self.header.started_ns = time.monotonic_ns()
-        self._seats = [Seat(i, memory[PAGE + i * _SEAT_SIZE :][:_SEAT_SIZE]) for i in range(seats)]
+        self._seats = [Seat(i, self._mapping, PAGE + i * _SEAT_SIZE) for i in range(seats)]
         self._arenas: dict[int, mmap.mmap] = {}
 
     def __len__(self) -> int:

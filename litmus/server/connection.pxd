@@ -5,7 +5,7 @@ from litmus.protocols.machine cimport Host, Stream
 from litmus.protocols.request cimport Request
 from litmus.server.deadlines cimport Wheel
 from litmus.server.engine cimport Engine
-from litmus.server.exchange cimport Exchange
+from litmus.server.exchange cimport serve
 from litmus.server.scope cimport Client
 
 

@@ -26,7 +26,7 @@ from litmus.protocols.limits import Limits
 from litmus.protocols.machine import Deadline, Host, Machine, Stream
 from litmus.protocols.request import Request
 from litmus.server.engine import Engine
-from litmus.server.exchange import Exchange
+from litmus.server.exchange import serve
 from litmus.server.noise import REFUSED, UNREAD, in_words
 from litmus.server.scope import Client
 from litmus.units import count
@@ -324,7 +324,7 @@ class Connection(Host):
     def request(self, request: Request, stream: Stream) -> None:
         """See ``Host.request``."""
         self._served = True
-        Exchange(self._engine, request, stream, self._client).start()
+        serve(self._engine, request, stream, self._client)
 
     def write(self, data: bytes) -> None:
         """See ``Host.write``."""

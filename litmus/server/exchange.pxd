@@ -1,5 +1,6 @@
 cimport cython
 
+from litmus.protocols.lines cimport RequestLine
 from litmus.protocols.machine cimport Sink, Stream
 from litmus.protocols.request cimport Request
 from litmus.server.engine cimport Engine
@@ -8,6 +9,10 @@ from litmus.server.scope cimport Client, http_scope
 
 cdef int _PENDING, _STARTED, _SENDING, _COMPLETE
 cdef int _RESPONDING, _FINISHING, _HTTP1, _HTTP2
+
+
+@cython.locals(exchange=Exchange)
+cpdef serve(Engine engine, Request request, Stream stream, Client client)
 
 
 cdef class Exchange(Sink):
@@ -36,8 +41,9 @@ cdef class Exchange(Sink):
     cdef object _waiters
     cdef object _writers
 
-    cdef _begin(self)
-    cpdef start(self)
+    @cython.locals(line=RequestLine, wire=cython.int)
+    cdef begin(self, Engine engine, Request request, Stream stream, Client client)
+    cdef start(self)
     cpdef call(self)
     cpdef ended(self, error)
     cdef _failed(self, error)

@@ -6,7 +6,6 @@ import logging
 from typing import Final
 
 from litmus.log import escape
-from litmus.memory.flight import METHOD_SIZE, PATH_SIZE
 from litmus.server.deadlines import Wheel, ticks
 from litmus.units import count
 
@@ -16,6 +15,10 @@ MOST: Final = 10
 """Lines of a kind that a worker writes in ``SECONDS``."""
 
 SECONDS: Final = 10.0
+
+METHOD_SHOWN: Final = 16
+TARGET_SHOWN: Final = 176
+"""Bytes of a request's method and target that a line shows."""
 
 # The kinds, as one of them is called.
 REFUSED: Final = "refused request"
@@ -63,8 +66,8 @@ class Noise:
 
 
 def in_words(method: bytes, target: bytes) -> str:
-    """A request for the log, as far as it is known: as much of it as the flight recorder shows."""
-    shown = [_cut(method, METHOD_SIZE), _cut(target, PATH_SIZE)]
+    """A request for the log, as far as it is known and worth showing."""
+    shown = [_cut(method, METHOD_SHOWN), _cut(target, TARGET_SHOWN)]
     return " ".join(filter(None, shown)) or "a request"
 
 

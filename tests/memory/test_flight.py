@@ -12,7 +12,7 @@ from litmus.memory.segment import Segment
 
 
 def make_table() -> FlightTable:
-    table = FlightTable(memoryview(bytearray(flight.TABLE)))
+    table = FlightTable(bytearray(flight.TABLE))
     table.open()
     return table
 
@@ -26,8 +26,8 @@ def test_an_entry_says_what_was_asked_by_whom() -> None:
 def test_the_table_is_entries_of_the_documented_size() -> None:
     assert flight.TABLE == flight.ENTRY * flight.ENTRIES
     assert flight.__doc__ is not None
-    assert f"path,  {flight.PATH_SIZE} bytes" in flight.__doc__
-    assert 80 + flight.PATH_SIZE == flight.ENTRY
+    assert f"16  method, peer's name and path, one behind the other, {flight.TEXT_SIZE} bytes" in flight.__doc__
+    assert 16 + flight.TEXT_SIZE == flight.ENTRY
 
 
 def test_phases() -> None:
@@ -42,14 +42,28 @@ def test_phases() -> None:
 
 
 def test_long_texts_are_cut() -> None:
-    table = make_table()
-    table.begin(1, WireProtocol.HTTP1, b"M" * 100, b"p" * 100, b"/" + b"x" * 1000)
+    memory = bytearray(flight.TABLE)
+    table = FlightTable(memory)
+    table.open()
+    table.begin(1, WireProtocol.HTTP1, b"M" * 64, b"p" * 64, b"/" + b"x" * 1000)
     table.begin(2, WireProtocol.HTTP1, b"GET", b"unix", b"/next")
     first, second = table.entries()
-    assert first.method == "M" * 16
-    assert first.peer == "p" * 48
-    assert first.path == "/" + "x" * (flight.PATH_SIZE - 1)
+    assert first.method == "M" * 64
+    assert first.peer == "p" * 64
+    assert first.path == "/" + "x" * (flight.TEXT_SIZE - 129)
     assert second.path == "/next"
+    table.end(table.begin(3, WireProtocol.HTTP1, b"GET", b"unix", b"/" * 1000))
+    assert memory[3 * flight.ENTRY :] == bytes(flight.TABLE - 3 * flight.ENTRY)
+
+
+def test_a_table_lies_anywhere_in_its_memory() -> None:
+    memory = bytearray(b"\xee" * 64 + bytes(flight.TABLE) + b"\xee" * 64)
+    table = FlightTable(memory, 64)
+    table.open()
+    for started in range(flight.ENTRIES):
+        table.begin(started, WireProtocol.HTTP1, b"GET", b"unix", b"/" * 1000)
+    assert [entry.path for entry in table.entries()] == ["/" * (flight.TEXT_SIZE - 7)] * flight.ENTRIES
+    assert memory[:64] == memory[-64:] == b"\xee" * 64
 
 
 def test_texts_are_kept_byte_for_byte() -> None:
@@ -80,12 +94,12 @@ def test_a_full_table_turns_away_and_takes_again() -> None:
 
 
 def test_a_table_that_nobody_opened_takes_nothing() -> None:
-    table = FlightTable(memoryview(bytearray(flight.TABLE)))
+    table = FlightTable(bytearray(flight.TABLE))
     assert table.begin(1, WireProtocol.HTTP1, b"GET", b"unix", b"/") == -1
 
 
 def test_open_blanks_what_a_predecessor_left() -> None:
-    memory = memoryview(bytearray(flight.TABLE))
+    memory = bytearray(flight.TABLE)
     old = FlightTable(memory)
     old.open()
     old.begin(1, WireProtocol.HTTP1, b"GET", b"unix", b"/old")

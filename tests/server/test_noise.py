@@ -8,9 +8,8 @@ from support.apps import begin, hello, read_body
 from support.server import Server, serve
 
 from litmus.asgi import Receive, Scope, Send
-from litmus.memory.flight import PATH_SIZE
 from litmus.server.deadlines import TICK_NS, Wheel
-from litmus.server.noise import CUT, MOST, REFUSED, Noise, in_words
+from litmus.server.noise import CUT, MOST, REFUSED, TARGET_SHOWN, Noise, in_words
 
 
 @pytest.fixture(autouse=True)
@@ -61,8 +60,8 @@ def test_one_kind_does_not_hide_another(caplog: pytest.LogCaptureFixture) -> Non
         (b"GET", b"", "GET"),
         (b"", b"", "a request"),
         (b"G\x1b", b'/"', r"G\x1b /\x22"),
-        (b"M" * 16, b"/" * PATH_SIZE, "M" * 16 + " " + "/" * PATH_SIZE),
-        (b"M" * 17, b"/" * (PATH_SIZE + 1), "M" * 16 + "… " + "/" * PATH_SIZE + "…"),
+        (b"M" * 16, b"/" * TARGET_SHOWN, "M" * 16 + " " + "/" * TARGET_SHOWN),
+        (b"M" * 17, b"/" * (TARGET_SHOWN + 1), "M" * 16 + "… " + "/" * TARGET_SHOWN + "…"),
     ],
 )
 def test_a_request_in_words(method: bytes, target: bytes, words: str) -> None:
@@ -90,7 +89,7 @@ OVER = "the body is longer than 10 bytes"
     [
         (b"GET /%ZZ HTTP/1.1\r\n\r\n", "refused GET /%ZZ from {}: 400, a percent sign in the path"),
         (b'GET /"a HTTP/2.0\r\n\r\n', r"refused GET /\x22a from {}: 505, only HTTP/1.0"),
-        (b"BREW /" + LONG, f"refused BREW /{'x' * (PATH_SIZE - 1)}… from {{}}: 501, a method"),
+        (b"BREW /" + LONG, f"refused BREW /{'x' * (TARGET_SHOWN - 1)}… from {{}}: 501, a method"),
         (b"\x16\x03\x01", r"refused \x16\x03\x01 from {}: 400, this is TLS"),
         (CHUNKED % b"/read", f"refused POST /read from {{}}: 413, {OVER}"),
         (CHUNKED % b"/begun", f"cut the response to POST /begun from {{}}: {OVER}"),

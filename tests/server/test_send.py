@@ -13,9 +13,9 @@ from support.turns import next_turn
 from support.waiting import wait_until
 
 from litmus.asgi import Receive, Scope, Send
-from litmus.memory.flight import PATH_SIZE
 from litmus.memory.scoreboard import IN_FLIGHT, RESPONSES_5XX
 from litmus.server.exchange import ClientDisconnected
+from litmus.server.noise import TARGET_SHOWN
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 START = {"type": "http.response.start", "status": 200, "headers": []}
@@ -330,7 +330,7 @@ def test_what_is_logged_of_a_request_is_escaped(caplog: pytest.LogCaptureFixture
     assert errors(caplog)[0].getMessage() == r"the application failed: GET /\x22x\x22"
 
 
-@pytest.mark.parametrize(("size", "logged"), [(PATH_SIZE, "x" * PATH_SIZE), (8_000, "x" * PATH_SIZE + "…")])
+@pytest.mark.parametrize(("size", "logged"), [(TARGET_SHOWN, "x" * TARGET_SHOWN), (8_000, "x" * TARGET_SHOWN + "…")])
 def test_what_is_logged_of_a_request_is_bounded(size: int, logged: str, caplog: pytest.LogCaptureFixture) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         server.notes.put("called")
