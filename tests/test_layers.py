@@ -81,7 +81,7 @@ def test_nothing_imports_an_application() -> None:
 
 @pytest.mark.parametrize("module", ["asyncio", "socket", "time", "uvloop", "selectors"])
 def test_protocol_machines_do_no_io_and_read_no_clock(module: str) -> None:
-    for path in (PACKAGE / "protocols").glob("*.py"):
+    for path in (PACKAGE / "protocols").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             if isinstance(node, ast.ImportFrom):
