@@ -7,12 +7,15 @@ from functools import partial
 from pathlib import Path
 from random import Random
 
+import hpack
 from support import apps
 from support.bench import Bench, bench
 from support.wire import LIMITS, Call, Handler, Wire, echo, ignore, ok, splits, watch
 
 from litmus.asgi import Application, Receive, Scope, Send
 from litmus.loading import ConfigError
+from litmus.protocols.http2.decoder import Decoder
+from litmus.protocols.http2.errors import HeaderListTooLarge, HpackError
 from litmus.protocols.limits import Limits
 from litmus.settings import load
 
@@ -115,4 +118,47 @@ def settings(data: bytes) -> None:
             load(Path(file.name), environ=environ)
 
 
-TARGETS: dict[str, Callable[[bytes], None]] = {"http1": http1, "connection": connection, "settings": settings}
+def field_blocks(data: bytes) -> None:
+    """The field blocks of a connection of HTTP/2, each behind an octet with its length, which may be one of ``SIZES``.
+
+    Whatever comes, the dynamic table keeps within its bounds. What is taken is what the hpack package takes it for, and
+    what that one refuses is refused: here, more is. What has been remembered is right.
+    """
+    decoder, other = Decoder(), hpack.Decoder(max_header_list_size=LIST_LIMIT)
+    allowed = decoder.capacity
+    while data:
+        length, data = data[0], data[1:]
+        if length >= 0x100 - len(SIZES):
+            allowed = other.max_allowed_table_size = SIZES[length - 0x100]
+            decoder.resize(allowed)
+            continue
+        block, data = data[:length], data[length:]
+        known = decoder.recall(block)
+        try:
+            fields = decoder.decode(block, LIST_LIMIT)
+        except HpackError:
+            assert known is None
+            return
+        except HeaderListTooLarge:
+            assert known is None
+            return  # the other one gives up
+        finally:
+            assert decoder.size <= decoder.capacity
+            assert decoder.size == sum(len(name) + len(value) + 32 for name, value in decoder.table())
+        assert decoder.capacity <= allowed
+        assert known is None or known == fields
+        decoder.remember(block, fields)
+        assert [tuple(field) for field in other.decode(block, raw=True)] == fields
+        assert [tuple(entry) for entry in other.header_table.dynamic_entries] == decoder.table()
+
+
+LIST_LIMIT = 2048
+SIZES = (0, 40, 100, 4096, 8192)
+
+
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    "http1": http1,
+    "connection": connection,
+    "settings": settings,
+    "hpack": field_blocks,
+}
