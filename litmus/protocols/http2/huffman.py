@@ -158,9 +158,12 @@ _FAILED: Final = 21
 
 _BITS: Final = 0xFFFFFFFFFF  # as many as wait to be written: 7, and a code
 
-_SPACE_SIZE: Final = 4096
+_SPACE_SIZE: Final = 0 if __file__.endswith(".py") else 4096
 _SPACE: Final = bytearray(_SPACE_SIZE)
-"""What is decoded is written here, if it is not too long: who has to ask for room takes longer than to decode."""
+"""What is not too long is written here: to ask for room takes longer than to decode.
+
+While compiled code writes, no other thread runs; interpreted code has to have room of its own.
+"""
 
 _CODES = _codes(_LENGTHS)
 _NODES: Final = _tree(_LENGTHS, _CODES)

@@ -1,5 +1,8 @@
 """The Huffman code of HPACK (RFC 7541, section 5.2)."""
 
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from hpack.huffman_constants import REQUEST_CODES, REQUEST_CODES_LENGTH
 from hypothesis import given
@@ -82,3 +85,16 @@ def test_whatever_comes(data: bytes) -> None:
     else:
         assert decoded_size(data) == len(string)
         assert encode(string) == data
+
+
+def test_threads_do_not_disturb_one_another() -> None:
+    strings = [b"%d" % number * 500 for number in range(4)]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(len(strings)) as threads:
+            for _ in range(5):
+                sent = list(threads.map(encode, strings))
+                assert list(threads.map(decode, sent)) == strings
+    finally:
+        sys.setswitchinterval(interval)
