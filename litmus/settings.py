@@ -236,6 +236,28 @@ class HttpSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class Http2Settings:
+    """HTTP/2."""
+
+    enabled: bool = option(
+        Flag(),
+        True,
+        "Whether HTTP/2 is spoken with clients that begin with it, on the same ports as HTTP/1.1.",
+    )
+    streams: int = option(
+        Whole(1, 10_000),
+        100,
+        "How many requests a connection may have under way at once. More are refused, to be retried.",
+    )
+    window: int = option(
+        Size("1 KiB", "16 MiB"),
+        "64 KiB",
+        "How many bytes of its body each request may send ahead of the application. It grows where the application "
+        "reads fast, by 1 MiB at most for all requests of a connection together: that is what bounds the memory.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class TimeoutsSettings:
     """How long things may take, in seconds; `body_rate` in bytes per second. `request` and `body_rate` 0: no limit."""
 
@@ -331,6 +353,7 @@ class Settings:
     memory: MemorySettings = section(MemorySettings, "Memory, for each worker.")
     limits: LimitsSettings = section(LimitsSettings, "What clients may demand; of connections, each worker.")
     http: HttpSettings = section(HttpSettings, "How requests are read.")
+    http2: Http2Settings = section(Http2Settings, "HTTP/2, and what clients may demand over it.")
     timeouts: TimeoutsSettings = section(TimeoutsSettings, "How long things may take.")
     log: LogSettings = section(LogSettings, "What is logged, and where.")
     source: Path | None = field(default=None, compare=False)

@@ -116,6 +116,7 @@ def _turned_away(terminal: Terminal, totals: Mapping[str, Any]) -> list[str]:
     refused = totals.get("connections_refused", {})
     numbers = {
         "closed to make room": totals.get("connections_closed_for_room"),
+        "closed as floods": totals.get("connections_closed_as_flood"),
         "refused by full workers": refused.get("full"),
         "refused for their address": refused.get("address"),
     }

@@ -1,5 +1,5 @@
 cdef int _REQUESTS_TOTAL, _IN_FLIGHT, _CONNECTIONS_TOTAL, _CONNECTIONS, _RESPONSES
-cdef int _BYTES_IN, _BYTES_OUT
+cdef int _BYTES_IN, _BYTES_OUT, _CLOSED_AS_FLOOD
 
 
 cdef class Counters:
@@ -11,5 +11,6 @@ cdef class Counters:
     cpdef request_refused(self, int status)
     cpdef request_ended(self)
     cpdef responded(self, int status)
+    cpdef flooded(self)
     cpdef received(self, long long size)
     cpdef sent(self, long long size)

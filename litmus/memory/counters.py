@@ -9,6 +9,7 @@ from litmus.memory.scoreboard import Scoreboard
 _REQUESTS_TOTAL, _IN_FLIGHT = int(scoreboard.REQUESTS_TOTAL), int(scoreboard.IN_FLIGHT)
 _CONNECTIONS_TOTAL, _CONNECTIONS = int(scoreboard.CONNECTIONS_TOTAL), int(scoreboard.CONNECTIONS)
 _RESPONSES = int(scoreboard.RESPONSES_1XX) - 1
+_CLOSED_AS_FLOOD = int(scoreboard.CLOSED_AS_FLOOD)
 _BYTES_IN, _BYTES_OUT = int(scoreboard.BYTES_IN), int(scoreboard.BYTES_OUT)
 
 
@@ -50,6 +51,10 @@ class Counters:
     def responded(self, status: int) -> None:
         """A response with this status was begun."""
         self._cells[_RESPONSES + min(status // 100, 5)] += 1
+
+    def flooded(self) -> None:
+        """A connection is closed as a flood."""
+        self._cells[_CLOSED_AS_FLOOD] += 1
 
     def received(self, size: int) -> None:
         """Bytes came from a client."""

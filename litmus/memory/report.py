@@ -14,6 +14,7 @@ import litmus
 from litmus.memory.scoreboard import (
     BYTES_IN,
     BYTES_OUT,
+    CLOSED_AS_FLOOD,
     CLOSED_FOR_ROOM,
     CONNECTIONS,
     CONNECTIONS_TOTAL,
@@ -64,6 +65,7 @@ def report(segment: Segment) -> dict[str, Any]:
             "bytes_out": total(BYTES_OUT),
             "connections_refused": {"full": total(REFUSED_FULL), "address": total(REFUSED_ADDRESS)},
             "connections_closed_for_room": total(CLOSED_FOR_ROOM),
+            "connections_closed_as_flood": total(CLOSED_AS_FLOOD),
             "log_lines_lost": total(LOG_LINES_LOST),
         },
     }

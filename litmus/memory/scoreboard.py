@@ -49,6 +49,8 @@ REFUSED_ADDRESS: Final = 29
 """Connections that were refused because there were too many from one address."""
 CLOSED_FOR_ROOM: Final = 30
 """Idle connections that were closed to make room for others."""
+CLOSED_AS_FLOOD: Final = 31
+"""Connections that were closed because they brought more of something cheap than anybody has use for."""
 COUNTERS_END: Final = 64
 
 CLASS_CELLS: Final = 64
@@ -66,6 +68,7 @@ LASTING: Final = (
     REFUSED_FULL,
     REFUSED_ADDRESS,
     CLOSED_FOR_ROOM,
+    CLOSED_AS_FLOOD,
 )
 """The cells that are added up over the workers that are gone."""
 
@@ -118,6 +121,7 @@ class Scoreboard:
     refused_full = Cell(REFUSED_FULL)
     refused_address = Cell(REFUSED_ADDRESS)
     closed_for_room = Cell(CLOSED_FOR_ROOM)
+    closed_as_flood = Cell(CLOSED_AS_FLOOD)
 
     def __init__(self, page: memoryview) -> None:
         self.page = page

@@ -13,6 +13,9 @@ from litmus.memory.lease import Lease
 from litmus.protocols.errors import ProtocolError
 from litmus.units import count
 
+UNKNOWN: Final = -1
+"""Length of a body that was not announced."""
+
 LINE_LIMIT: Final = 512
 """Bytes in a chunk's size line with its extensions, or in a trailer line."""
 

@@ -20,5 +20,7 @@ cdef class FieldParser:
     cdef readonly long long news
 
     cpdef Field parse(self, bytes line)
-    @cython.locals(name=bytes, value=bytes, kind=cython.int)
+    @cython.locals(name=bytes, value=bytes)
     cdef Field _look_at(self, bytes line)
+    @cython.locals(kind=cython.int)
+    cpdef Field field(self, bytes name, bytes value)

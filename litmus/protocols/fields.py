@@ -1,4 +1,4 @@
-"""Field lines of a request's header section, and what each means to the server (RFC 9112, section 5)."""
+"""Fields of a request's header section, their lines (RFC 9112, section 5), and what each means to the server."""
 
 from __future__ import annotations
 
@@ -74,8 +74,13 @@ class FieldParser:
         if _is_line(line) is None:
             raise ProtocolError(400, _what_is_wrong(line))
         name, _, value = line.partition(b":")
-        name = name.lower()
-        value = value.strip(b" \t\r")
+        return self.field(name.lower(), value.strip(b" \t\r"))
+
+    def field(self, name: bytes, value: bytes) -> Field:
+        """What a well-formed field is to the server: ``name`` in lower case, ``value`` without white space around it.
+
+        Raises ProtocolError.
+        """
         if b"_" in name and self._underscores != "allow":
             if self._underscores == "refuse":
                 raise ProtocolError(400, "a header name with an underscore")

@@ -10,7 +10,7 @@ from litmus.protocols.response cimport Head, bodiless, chunk
 
 cdef Py_ssize_t _GLANCE, _HEAD_SHOWN
 cdef int _CR
-cdef long long _UNKNOWN, _NO_BODY, _CHUNKED_BODY
+cdef long long _UNKNOWN, _NO_BODY
 cdef tuple _NEXT
 cdef tuple _DEADLINE
 cdef int _IDLE, _HEAD, _BODY, _RESPONSE, _DISCARD, _LINGER, _CLOSED

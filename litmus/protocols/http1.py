@@ -14,13 +14,22 @@ from enum import IntEnum
 from typing import Final
 
 from litmus.memory.lease import Lease
-from litmus.protocols.body import ChunkedDecoder, Decoder, LengthDecoder
+from litmus.protocols.body import UNKNOWN, ChunkedDecoder, Decoder, LengthDecoder
 from litmus.protocols.errors import ProtocolError, ResponseError
 from litmus.protocols.limits import Limits
 from litmus.protocols.lines import check_beginning
 from litmus.protocols.machine import Deadline, Headers, Host, Machine, Stream
-from litmus.protocols.request import CHUNKED, NO_BODY, HeadParser, Request
-from litmus.protocols.response import CONTINUE, LAST_CHUNK, UNKNOWN, Head, bodiless, chunk, error_response
+from litmus.protocols.request import NO_BODY, HeadParser, Request
+from litmus.protocols.response import (
+    CONTINUE,
+    LAST_CHUNK,
+    Head,
+    bodiless,
+    chunk,
+    error_response,
+    interim_response,
+    trailer_lines,
+)
 from litmus.units import count
 
 _GLANCE: Final = 4 << 10
@@ -98,8 +107,7 @@ _IDLE, _HEAD, _BODY, _RESPONSE, _DISCARD, _LINGER, _CLOSED = map(int, State)
 ) = map(int, Event)
 _ILLEGAL: Final = -1
 _CR: Final = 13
-_UNKNOWN: Final = UNKNOWN
-_NO_BODY, _CHUNKED_BODY = NO_BODY, CHUNKED
+_NO_BODY, _UNKNOWN = NO_BODY, UNKNOWN
 _NEXT: Final = tuple(tuple(int(TRANSITIONS.get((state, event), _ILLEGAL)) for event in Event) for state in State)
 
 DEADLINES: Final = {
@@ -358,6 +366,23 @@ class Http1(Stream):
             self._finish()
         return size
 
+    def send_interim(self, status: int, headers: Headers) -> None:
+        """See ``Stream.send_interim``. HTTP/1.0 has none (RFC 9110, section 15.2)."""
+        data = interim_response(status, headers)
+        if self._version == "1.1" and self._framing == _NOT_STARTED and self.state != _CLOSED:
+            self._host.write(data)
+            self._host.interim(status)
+
+    def send_trailers(self, headers: Headers) -> None:
+        """See ``Stream.send_trailers``. Only a body in chunks can have them (RFC 9112, section 7.1.2)."""
+        lines = trailer_lines(headers)
+        if self._framing != _CHUNKED:
+            self.send_body(b"", True)
+            return
+        self._host.write(b"".join((b"0\r\n", *lines, b"\r\n")))
+        if self.state != _CLOSED:
+            self._finish()
+
     def abort(self) -> None:
         """See ``Stream.abort``: close without a last chunk or short of Content-Length."""
         if self.state != _CLOSED:
@@ -451,7 +476,7 @@ class Http1(Stream):
             self.body_complete = True
             self._move(_REQUEST)
         else:
-            self._decoder = ChunkedDecoder(limit) if body == _CHUNKED_BODY else LengthDecoder(body)
+            self._decoder = ChunkedDecoder(limit) if body == _UNKNOWN else LengthDecoder(body)
             self.body_complete = False
             self._discarded = 0
             self._progress = 0

@@ -17,6 +17,8 @@ class Limits:
         body_progress: bytes of content that must come under each ``Deadline.BODY`` while somebody waits for them.
         requests: how many requests the connection may bring.
         pipelined: how many of its requests are answered before others get their turn.
+        streams: how many requests it may have under way at once, over HTTP/2.
+        window: bytes of content that each of these may send ahead of the application, to begin with.
         hosts: bytes of content in a request's body, for hosts where that is not ``body``: in lower case, without port
             and without the dot of the root.
     """
@@ -29,7 +31,9 @@ class Limits:
         "pipelined",
         "request_line",
         "requests",
+        "streams",
         "unquestioned",
+        "window",
     )
 
     def __init__(
@@ -41,6 +45,8 @@ class Limits:
         requests: int = 0,
         pipelined: int = 0,
         hosts: Mapping[bytes, int] | None = None,
+        streams: int = 100,
+        window: int = 65_535,
     ) -> None:
         self.request_line = request_line
         self.header_section = header_section
@@ -50,6 +56,8 @@ class Limits:
         self.requests = requests
         self.pipelined = pipelined
         self.hosts = dict(hosts or {})
+        self.streams = streams
+        self.window = window
 
     def body_with(self, headers: Iterable[tuple[bytes, bytes]]) -> int:
         """``body``, or what is in its place for the host that is asked for."""

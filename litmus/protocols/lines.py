@@ -62,8 +62,7 @@ def _look_at(line: bytes) -> RequestLine:
     if len(parts) != 3:
         raise ProtocolError(400, "not a request line: method, target and version, one space apart")
     method, target, digits = parts
-    if method not in METHODS:
-        _check_method(method)
+    check_method(method)
     version = _VERSIONS.get(digits)
     if version is None:
         version = _other_version(digits)
@@ -87,8 +86,9 @@ def _other_version(digits: bytes) -> str:
     return "1.1"  # a later minor version is taken for the last that is known (RFC 9110, section 2.5)
 
 
-def _check_method(method: bytes) -> None:
-    if method in METHODS:
+def check_method(method: bytes, tunnels: bool = False) -> None:
+    """Refuse a method that is not served here; CONNECT is one unless ``tunnels``. Raises ProtocolError."""
+    if method in METHODS or (tunnels and method == b"CONNECT"):
         return
     if not method or not _TOKEN.issuperset(method):
         raise ProtocolError(400, "not a request")
@@ -127,7 +127,7 @@ def check_beginning(head: bytes) -> None:
         raise ProtocolError(400, "this is TLS, and plain HTTP is spoken here")
     method, space, _ = head[: _LONGEST_METHOD + 1].partition(b" ")
     if space or len(method) > _LONGEST_METHOD or not _TOKEN.issuperset(method):
-        _check_method(method)
+        check_method(method)
     if head.count(b"\n") != head.count(b"\r\n"):
         raise ProtocolError(400, "a line that ends without CR")
 

@@ -17,7 +17,14 @@ cdef class Stream:
     cpdef bytes read_body(self)
     cpdef long long respond(self, int status, headers, bytes body, bint end) except -1
     cpdef long long send_body(self, bytes data, bint end) except -1
+    cpdef send_interim(self, int status, headers)
+    cpdef send_trailers(self, headers)
     cpdef abort(self)
+
+
+cdef class Timer:
+    cdef public long long due
+    cdef public long long spoke
 
 
 cdef class Host:
@@ -29,5 +36,8 @@ cdef class Host:
     cpdef consumed(self)
     cpdef wake(self)
     cpdef again(self)
+    cpdef arm(self, timer, int deadline)
+    cpdef disarm(self, timer)
+    cpdef flooded(self, str reason)
     cpdef interim(self, int status)
     cpdef refused(self, error, bytes head, long long size)

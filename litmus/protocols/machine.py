@@ -92,8 +92,49 @@ class Stream:
         """
         raise NotImplementedError
 
+    def send_interim(self, status: int, headers: Headers) -> None:
+        """Send an interim response, of a 1xx status, if the peer understands them. Raises ResponseError."""
+        raise NotImplementedError
+
+    def send_trailers(self, headers: Headers) -> None:
+        """End the body with a trailer section, which is dropped where it cannot be sent. Raises ResponseError."""
+        raise NotImplementedError
+
     def abort(self) -> None:
         """Cut the response so that the client cannot take it for complete."""
+        raise NotImplementedError
+
+
+class Expiring(Protocol):
+    """Something that has a deadline: see ``Host.arm``, and ``Wheel`` in server/deadlines.py.
+
+    Attributes:
+        due: the tick at which it expires, 0 for never. Moving it *later* takes an assignment and ``Wheel.put_off``.
+        spoke: the tick it is entered for in the wheel, 0 when it is not in it. Belongs to the wheel.
+    """
+
+    due: int
+    spoke: int
+
+    def expire(self) -> None:
+        """The deadline has passed."""
+
+
+class Timer:
+    """A base for such things.
+
+    Attributes:
+        due, spoke: see ``Expiring``.
+    """
+
+    __slots__ = ("due", "spoke")
+
+    def __init__(self) -> None:
+        self.due = 0
+        self.spoke = 0
+
+    def expire(self) -> None:
+        """The deadline has passed."""
         raise NotImplementedError
 
 
@@ -132,6 +173,18 @@ class Host:
 
     def again(self) -> None:
         """``received`` stops here so that others get their turn: call it again in the loop's next one."""
+        raise NotImplementedError
+
+    def arm(self, timer: Expiring, deadline: int) -> None:
+        """Let ``timer`` expire when this ``Deadline`` is over, whatever it was set to before."""
+        raise NotImplementedError
+
+    def disarm(self, timer: Expiring) -> None:
+        """Forget a timer, armed or not."""
+        raise NotImplementedError
+
+    def flooded(self, reason: str) -> None:
+        """For the log and the statistics: the peer has sent more of something cheap than anybody has use for."""
         raise NotImplementedError
 
     def interim(self, status: int) -> None:
@@ -201,4 +254,6 @@ class Deadline:
     KEEP_ALIVE = 5
     LINGER = 6
     DRAIN = 7
-    COUNT = 8
+    STALL = 8  # of a stream whose peer has room for nothing that is sent to it
+    CALM = 9  # after which a peer that has sent too much of something cheap is forgiven
+    COUNT = 10

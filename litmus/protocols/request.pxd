@@ -13,6 +13,8 @@ cdef class Request:
     cdef public long long body
     cdef public bint keep_alive
     cdef public bint expects_continue
+    cdef public int priority
+    cdef public bytes protocol
 
     @cython.locals(other=Request)
     cpdef Request below(self, RequestLine line)
@@ -20,7 +22,7 @@ cdef class Request:
 
 cdef class HeadParser:
     cdef LineParser _lines
-    cdef FieldParser _fields
+    cdef readonly FieldParser fields
     cdef dict _heads
     cdef dict _known
     cdef Py_ssize_t _most

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import Final
 
+from litmus.protocols.body import UNKNOWN
 from litmus.protocols.errors import ProtocolError
 from litmus.protocols.fields import (
     CLOSE,
@@ -23,7 +24,6 @@ from litmus.protocols.remembering import remember
 from litmus.units import count
 
 NO_BODY: Final = 0
-CHUNKED: Final = -1
 
 
 class Request:
@@ -32,12 +32,14 @@ class Request:
     Attributes:
         line: method, target and version.
         headers: names in lower case, in the order sent. Host is that of the target, if it has one.
-        body: bytes of body to come, or ``CHUNKED``.
+        body: bytes of body to come, or ``UNKNOWN``.
         keep_alive: the connection may serve another request.
         expects_continue: the client waits for 100 (Continue) before it sends the body (RFC 9110, section 10.1.1).
+        priority: what it asks for over HTTP/2, see ``http2.priority``.
+        protocol: what is to be spoken over the stream of an extended CONNECT (RFC 8441, section 4), else None.
     """
 
-    __slots__ = ("body", "expects_continue", "headers", "keep_alive", "line")
+    __slots__ = ("body", "expects_continue", "headers", "keep_alive", "line", "priority", "protocol")
 
     def __init__(self, line: RequestLine, headers: list[tuple[bytes, bytes]]) -> None:
         self.line = line
@@ -45,6 +47,8 @@ class Request:
         self.body = NO_BODY
         self.keep_alive = True
         self.expects_continue = False
+        self.priority = 0
+        self.protocol: bytes | None = None
 
     def below(self, line: RequestLine) -> Request:
         """The request that has the same header section below another request line."""
@@ -54,6 +58,8 @@ class Request:
         other.body = self.body
         other.keep_alive = self.keep_alive
         other.expects_continue = self.expects_continue
+        other.priority = self.priority
+        other.protocol = self.protocol
         return other
 
 
@@ -71,9 +77,12 @@ class HeadParser:
             front has checked.
         on_dropped, on_upgrade: see ``FieldParser``.
         fields: how many a header section may have.
+
+    Attributes:
+        fields: says what fields mean, for other protocols as well.
     """
 
-    __slots__ = ("_fields", "_heads", "_known", "_lines", "_most")
+    __slots__ = ("_heads", "_known", "_lines", "_most", "fields")
 
     def __init__(
         self,
@@ -83,7 +92,7 @@ class HeadParser:
         on_upgrade: Callable[[bytes], object] | None = None,
     ) -> None:
         self._lines = LineParser()
-        self._fields = FieldParser(underscores, on_dropped, on_upgrade)
+        self.fields = FieldParser(underscores, on_dropped, on_upgrade)
         self._most = fields
         self._known: dict[bytes, Request] = {}
         self._heads: dict[bytes, Request] = {}
@@ -113,10 +122,10 @@ class HeadParser:
             if len(head) <= _REMEMBERED_HEAD:  # not before its second time: most don't come again
                 remember(self._heads, head, known.below(line), _REMEMBERED)
             return request
-        news = self._fields.news
+        news = self.fields.news
         request = self._read(section, line)
         # What has something new in each request is not worth it. The application may change the request's own list.
-        if self._fields.news == news and len(section) <= _REMEMBERED_SIZE:
+        if self.fields.news == news and len(section) <= _REMEMBERED_SIZE:
             remember(self._known, section, request.below(line), _REMEMBERED)
         return request
 
@@ -131,7 +140,7 @@ class HeadParser:
         hosts = framings = connection = 0
         expects_continue = False
         for each in lines:
-            field = self._fields.parse(each)
+            field = self.fields.parse(each)
             kind = field.kind
             if kind == _DROPPED:
                 continue
@@ -150,14 +159,14 @@ class HeadParser:
                 framings += 1
                 if framings > 1:
                     raise ProtocolError(400, "more than one Content-Length or Transfer-Encoding")
-                request.body = field.number if kind == _CONTENT_LENGTH else CHUNKED
+                request.body = field.number if kind == _CONTENT_LENGTH else UNKNOWN
         if line.version == "1.1":
             if not hosts:
                 raise ProtocolError(400, "no Host header")  # RFC 9112, section 3.2
             request.keep_alive = not connection & _CLOSE
             request.expects_continue = expects_continue and request.body != NO_BODY
         else:
-            if request.body == CHUNKED:
+            if request.body == UNKNOWN:
                 raise ProtocolError(400, "Transfer-Encoding in an HTTP/1.0 request")  # RFC 9112, section 6.1
             request.keep_alive = connection == _KEEP_ALIVE
         return request

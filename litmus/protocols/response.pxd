@@ -1,16 +1,10 @@
 cimport cython
 
-from litmus.protocols.remembering cimport remember
+from litmus.protocols.response_fields cimport ResponseField, response_field
 
-cdef int _PLAIN, _LENGTH, _DATE, _CONNECTION, _CLOSE, _DROPPED
+cdef int _PLAIN, _LENGTH, _DATE, _CLOSE, _HTTP1_ONLY
 cdef long long _UNKNOWN
-cdef dict _FIELDS, _KINDS, _STATUS_LINES
-
-
-cdef class _Field:
-    cdef int kind
-    cdef bytes line
-    cdef long long length
+cdef dict _STATUS_LINES
 
 
 cdef class Head:
@@ -20,7 +14,7 @@ cdef class Head:
     cdef bint _has_date
     cdef list _parts
 
-    @cython.locals(parts=list, field=_Field, kind=cython.int)
+    @cython.locals(parts=list, field=ResponseField, kind=cython.int)
     cdef _collect(self, headers)
     cpdef add(self, bytes line)
     @cython.locals(parts=list)
@@ -29,7 +23,4 @@ cdef class Head:
 
 cpdef bint bodiless(int status, bytes method)
 cpdef bytes chunk(bytes data)
-cdef int _classify(name) except -1
-@cython.locals(kind=cython.int, length=cython.longlong, line=bytes)
-cdef _Field _field(header)
 cdef bytes _status_line(int status)

@@ -5,17 +5,16 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Final
 
+from litmus.protocols.body import UNKNOWN
 from litmus.protocols.errors import ResponseError
 from litmus.protocols.machine import Headers
-from litmus.protocols.remembering import remember
+from litmus.protocols.response_fields import CLOSE, CONTENT_LENGTH, DATE, HTTP1_ONLY, PLAIN, response_field
 
 LAST_CHUNK: Final = b"0\r\n\r\n"
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
-UNKNOWN: Final = -1
-"""Length of a body that the application did not announce."""
-
-_UNKNOWN: Final = UNKNOWN
+# What another module has is an object: these are numbers, for the code below.
+_UNKNOWN, _PLAIN, _LENGTH, _DATE, _CLOSE, _HTTP1_ONLY = UNKNOWN, PLAIN, CONTENT_LENGTH, DATE, CLOSE, HTTP1_ONLY
 
 
 class Head:
@@ -39,14 +38,9 @@ class Head:
         status = self.status
         parts = [_status_line(status)]
         for header in headers:
-            try:
-                field = _FIELDS.get(header)
-            except TypeError:  # a list in place of a tuple, or of bytes something that has no hash
-                field = None
-            if field is None:
-                field = _field(header)
+            field = response_field(header)
             kind = field.kind
-            if kind == _PLAIN:
+            if kind == _PLAIN or kind == _HTTP1_ONLY:
                 parts.append(field.line)
             elif kind == _LENGTH:
                 if status == 204:  # RFC 9110, section 8.6
@@ -77,6 +71,17 @@ class Head:
         return b"".join(parts)
 
 
+def interim_response(status: int, headers: Headers) -> bytes:
+    """A whole interim response (RFC 9110, section 15.2). Raises ResponseError."""
+    line = f"HTTP/1.1 {status} {PHRASES.get(status, '')}\r\n".encode("ascii")
+    return b"".join((line, *trailer_lines(headers), b"\r\n"))
+
+
+def trailer_lines(headers: Headers) -> list[bytes]:
+    """The lines of a section in which nothing may frame content (RFC 9110, section 6.5.1). Raises ResponseError."""
+    return [field.line for field in map(response_field, headers) if field.kind == PLAIN]
+
+
 def bodiless(status: int, method: bytes) -> bool:
     """Whether the response has no body whatever its headers say (RFC 9112, section 6.3)."""
     return method == b"HEAD" or status == 204 or status == 304
@@ -105,68 +110,6 @@ def chunk(data: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
-_PLAIN, _LENGTH, _DATE, _CONNECTION, _CLOSE, _DROPPED = range(6)
-_SPECIAL: Final = {
-    b"content-length": _LENGTH,
-    b"date": _DATE,
-    b"connection": _CONNECTION,
-    b"keep-alive": _DROPPED,
-    b"transfer-encoding": _DROPPED,  # framing is the server's: the application sends content
-}
-_TOKEN: Final = frozenset(b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
-
-
-class _Field:
-    """A header that was found well-formed: what it is to the server, its line on the wire, the length it announces."""
-
-    __slots__ = ("kind", "length", "line")
-
-    def __init__(self, kind: int, line: bytes, length: int) -> None:
-        self.kind = kind
-        self.line = line
-        self.length = length
-
-
-# What has been found out about names, and about whole fields: applications send the same ones again and again.
-_KINDS: Final[dict[bytes, int]] = {}
-_FIELDS: Final[dict[tuple[bytes, bytes], _Field]] = {}
-_REMEMBERED: Final = 1024
-_REMEMBERED_LINE: Final = 256
-
-
-def _field(header: tuple[bytes, bytes]) -> _Field:
-    """Look at a header. Raises ResponseError when it breaks out of its line, or is none."""
-    name, value = header
-    known = _KINDS.get(name)
-    kind = _classify(name) if known is None else known
-    line = b"".join((name, b": ", value, b"\r\n"))
-    if line.count(b"\n") != 1 or line.count(b"\r") != 1 or line.find(b"\0") >= 0:
-        raise ResponseError(f"a response header contains CR, LF or NUL: {name!r}")
-    length = UNKNOWN
-    if kind == _LENGTH:
-        if not value.isdigit():
-            raise ResponseError(f"Content-Length is not a number: {value!r}")
-        length = int(value)
-    elif kind == _CONNECTION:
-        kind = _CLOSE if b"close" in value.lower() else _DROPPED
-    field = _Field(kind, line, length)
-    if len(line) <= _REMEMBERED_LINE and type(header) is tuple and type(value) is bytes:
-        remember(_FIELDS, header, field, _REMEMBERED)
-    return field
-
-
-def _classify(name: bytes) -> int:
-    """What a header of this name is to the server."""
-    if not isinstance(name, bytes):
-        raise ResponseError(f"a header name must be bytes, not {type(name).__name__}: {name!r}")
-    if not name or not _TOKEN.issuperset(name):
-        raise ResponseError(f"not a header name: {name!r}")
-    kind = _SPECIAL.get(name.lower(), _PLAIN)
-    if len(_KINDS) < _REMEMBERED:
-        _KINDS[name] = kind
-    return kind
-
-
 PHRASES: Final = {status.value: status.phrase for status in HTTPStatus} | {
     413: "Content Too Large",
     414: "URI Too Long",
@@ -184,6 +127,11 @@ def _status_line(status: int) -> bytes:
     line = _STATUS_LINES.get(status)
     if line is not None:
         return line
+    check_status(status)
+    return b"HTTP/1.1 %d \r\n" % status
+
+
+def check_status(status: int) -> None:
+    """Raises ResponseError when no final response has this status code (RFC 9110, section 15)."""
     if not 200 <= status <= 999:
         raise ResponseError(f"not the status code of a final response: {status}")
-    return b"HTTP/1.1 %d \r\n" % status

@@ -21,10 +21,10 @@ from typing import Any, Final, cast
 from litmus.log import escape
 from litmus.memory.lease import Lease
 from litmus.protocols.errors import ProtocolError
-from litmus.protocols.http1 import Http1
 from litmus.protocols.limits import Limits
-from litmus.protocols.machine import Deadline, Host, Machine, Stream
+from litmus.protocols.machine import Deadline, Expiring, Host, Machine, Stream
 from litmus.protocols.request import Request
+from litmus.protocols.sniff import Sniffer
 from litmus.server.engine import Engine
 from litmus.server.exchange import serve
 from litmus.server.noise import REFUSED, UNREAD, in_words
@@ -58,7 +58,7 @@ class Connection(Host):
         on_lost: called when the connection is gone.
 
     Attributes:
-        due, spoke: see ``deadlines.Expiring``.
+        due, spoke: see ``machine.Expiring``.
         posted: will be flushed at the end of the loop's turn. Belongs to ``Engine.post``.
     """
 
@@ -95,7 +95,7 @@ class Connection(Host):
         self._client = client
         self._on_lost = on_lost
         self._jitter = engine.next_jitter()
-        self._machine: Machine | None = Http1(self, engine.parser, limits)
+        self._machine: Machine | None = Sniffer(self, engine.parser, engine.reader, limits)
         self._lease: Lease | None = None
         self._out: list[bytes] = []
         self._out_size = 0
@@ -371,6 +371,21 @@ class Connection(Host):
         if not self._wake_scheduled:
             self._wake_scheduled = True
             self._engine.loop.call_soon(self._woken, context=self._engine.context)
+
+    def arm(self, timer: Expiring, deadline: int) -> None:
+        """See ``Host.arm``. A deadline that is off is none."""
+        ticks = self._engine.deadlines[deadline]
+        if ticks:
+            self._engine.wheel.arm(timer, ticks)
+
+    def disarm(self, timer: Expiring) -> None:
+        """See ``Host.disarm``."""
+        self._engine.wheel.remove(timer)
+        timer.due = 0
+
+    def flooded(self, reason: str) -> None:
+        """See ``Host.flooded``."""
+        self._engine.flooded(self._client.name, reason)
 
     def interim(self, status: int) -> None:
         """See ``Host.interim``."""

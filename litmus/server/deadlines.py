@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 from math import ceil
-from typing import Final, Protocol
+from typing import Final
+
+from litmus.protocols.machine import Expiring
 
 log = logging.getLogger("litmus.server")
 
@@ -14,21 +16,6 @@ the loop is late itself, when the deadline is set and when it has passed."""
 
 TICK_NS: Final = 100_000_000
 _SPOKES: Final = 1024
-
-
-class Expiring(Protocol):
-    """Something that has a deadline.
-
-    Attributes:
-        due: the tick at which it expires, 0 for never. Moving it *later* takes an assignment and ``put_off``.
-        spoke: the tick it is entered for in the wheel, 0 when it is not in it. Belongs to the wheel.
-    """
-
-    due: int
-    spoke: int
-
-    def expire(self) -> None:
-        """The deadline has passed."""
 
 
 class Wheel:

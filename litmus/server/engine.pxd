@@ -20,6 +20,7 @@ cdef class Engine:
     cdef readonly Slab slab
     cdef public Lease window
     cdef readonly HeadParser parser
+    cdef readonly object reader
     cdef set _dropped
     cdef bint _websocket_told
     cdef readonly Wheel wheel

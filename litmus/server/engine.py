@@ -15,13 +15,14 @@ from litmus.log import escape
 from litmus.memory.counters import Counters
 from litmus.memory.segment import Seat
 from litmus.memory.slab import Slab
+from litmus.protocols.http2.request import RequestReader
 from litmus.protocols.limits import Limits
 from litmus.protocols.machine import Deadline
 from litmus.protocols.request import HeadParser
 from litmus.server.access import AccessLog
 from litmus.server.deadlines import Wheel, ticks
 from litmus.server.eager import Starter
-from litmus.server.noise import Noise
+from litmus.server.noise import FLOODED, Noise
 from litmus.settings import Settings
 
 if TYPE_CHECKING:
@@ -37,6 +38,9 @@ of what was sent to it is looked at as often."""
 DRAIN_SECONDS = 1.0
 """How long an idle connection of a draining worker may still bring a request. Closing at once would race with requests
 that are on their way; this way a busy client is told ``Connection: close`` on its next response and loses nothing."""
+
+CALM_SECONDS: Final = 10.0
+"""After how long a peer that has sent too much of something cheap is forgiven."""
 
 _NAMES_TOLD: Final = 16
 _NAME_SHOWN: Final = 64
@@ -56,6 +60,7 @@ class Engine:
             machine does not consume at once moves to a lease of the connection's own.
         connections: those that are open.
         adopting: accepted sockets that are not connections yet.
+        parser, reader: read the heads of HTTP/1 and HTTP/2; no reader: HTTP/2 is off.
         exchanges: those whose application is waiting for something.
         limits: what the peers may demand.
         deadlines: how long each of them is, in ticks; 0: for ever.
@@ -94,6 +99,10 @@ class Engine:
         self.parser = HeadParser(
             settings.http.underscores, self._header_dropped, settings.limits.header_fields, self._upgrade_asked
         )
+        self.reader: RequestReader | None = None
+        if settings.http2.enabled:
+            limits = settings.limits
+            self.reader = RequestReader(self.parser.fields, limits.request_line, limits.header_fields)
         self._dropped: set[bytes] = set()
         self._websocket_told = False
         self._clock = clock
@@ -122,6 +131,8 @@ class Engine:
         self.deadlines[Deadline.KEEP_ALIVE] = ticks(timeouts.keep_alive)
         self.deadlines[Deadline.LINGER] = ticks(LINGER_SECONDS)
         self.deadlines[Deadline.DRAIN] = ticks(DRAIN_SECONDS)
+        self.deadlines[Deadline.STALL] = ticks(timeouts.write)
+        self.deadlines[Deadline.CALM] = ticks(CALM_SECONDS)
         self._jitter = -1
         self.date = b""
         self._second = 0
@@ -187,6 +198,8 @@ class Engine:
             limits.requests_per_connection,
             limits.pipelined_requests,
             {host.name.encode("ascii"): host.body for host in self.settings.host if host.body is not None},
+            self.settings.http2.streams,
+            self.settings.http2.window,
         )
 
     def next_jitter(self) -> int:
@@ -199,6 +212,11 @@ class Engine:
         self.counters.request_refused(status)
         if self.access is not None:
             self.access.record_refusal(host, head, status, size)
+
+    def flooded(self, name: str, reason: str) -> None:
+        """Enter into the records that the connection from ``name`` was closed as a flood."""
+        self.counters.flooded()
+        self.noise.tell(FLOODED, "closed the connection from %s, a flood: %s", name, reason)
 
     def drain(self) -> None:
         """Let every connection finish what is under way, and close."""

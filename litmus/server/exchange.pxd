@@ -7,7 +7,7 @@ from litmus.server.engine cimport Engine
 from litmus.server.scope cimport Client, http_scope
 
 
-cdef int _PENDING, _STARTED, _SENDING, _COMPLETE
+cdef int _PENDING, _STARTED, _SENDING, _TRAILERS, _COMPLETE
 cdef int _RESPONDING, _FINISHING, _HTTP1, _HTTP2
 
 
@@ -38,6 +38,7 @@ cdef class Exchange(Sink):
     cdef Stream _stream
     cdef object _task
     cdef bint _told
+    cdef list _trailers
     cdef object _waiters
     cdef object _writers
 
@@ -55,5 +56,7 @@ cdef class Exchange(Sink):
     cdef _deliver(self)
     cdef _respond(self, status, headers, bytes body, bint end)
     cdef _complete(self)
+    cdef _send_last(self, bytes body)
+    cdef _send_other(self, kind, dict fields)
     cdef _disarm(self)
     cdef _record(self)

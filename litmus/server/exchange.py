@@ -31,7 +31,7 @@ _FAILED: Final = "the application failed"
 _CANCELLED: Final = "the request was cancelled"
 
 # How far the response is.
-_PENDING, _STARTED, _SENDING, _COMPLETE = range(4)
+_PENDING, _STARTED, _SENDING, _TRAILERS, _COMPLETE = range(5)
 
 # As plain numbers: looking up a member of an enumeration takes time.
 _RESPONDING, _FINISHING = int(Phase.RESPONDING), int(Phase.FINISHING)
@@ -60,7 +60,7 @@ class Exchange(Sink):
     """One request's ``receive`` and ``send``. ``serve`` makes them.
 
     Attributes:
-        due, spoke: see ``deadlines.Expiring``.
+        due, spoke: see ``machine.Expiring``.
     """
 
     __slots__ = (
@@ -83,6 +83,7 @@ class Exchange(Sink):
         "_stream",
         "_task",
         "_told",
+        "_trailers",
         "_waiters",
         "_writers",
         "due",
@@ -102,6 +103,7 @@ class Exchange(Sink):
         self._status = 0  # of what went out
         self._announced = 0  # by the application
         self._headers: Any = ()
+        self._trailers: list[tuple[bytes, bytes]] | None = None  # if they were announced
         self.due = 0
         self.spoke = 0
         self._overdue = False
@@ -204,10 +206,13 @@ class Exchange(Sink):
             self._announced = fields["status"]
             self._headers = fields.get("headers", ())
             self._response = _STARTED
+            if fields.get("trailers", False):
+                self._trailers = []
             return DONE
         if kind != "http.response.body":
-            raise RuntimeError(f"a response cannot have a message of type {kind!r}")
-        if self._response == _COMPLETE and not self._disconnected:
+            self._send_other(kind, fields)
+            return DONE
+        if self._response >= _TRAILERS and not self._disconnected:
             raise RuntimeError("http.response.body was sent after the response was complete")
         if self._response == _PENDING:
             raise RuntimeError("http.response.body was sent before http.response.start")
@@ -218,7 +223,9 @@ class Exchange(Sink):
             body = bytes(memoryview(body))
         end = not fields.get("more_body", False)
         stream = self._stream
-        if self._response == _STARTED:
+        if self._trailers is not None and end:
+            self._send_last(body)
+        elif self._response == _STARTED:
             self._respond(self._announced, self._headers, body, end)
         else:
             self._size += stream.send_body(body, end)
@@ -346,6 +353,38 @@ class Exchange(Sink):
         self.engine.wheel.remove(self)
         self.due = 0
 
+    def _send_last(self, body: bytes) -> None:
+        """Send the last part of a body that trailers follow."""
+        if self._response == _STARTED:
+            self._respond(self._announced, self._headers, body, False)
+        else:
+            self._size += self._stream.send_body(body, False)
+        self._response = _TRAILERS
+
+    def _send_other(self, kind: str, fields: Message) -> None:
+        """Send what few responses have (ASGI, "Trailers" and "Early Hints" among the extensions)."""
+        if kind == "http.response.early_hint":
+            if self._response != _PENDING:
+                raise RuntimeError("http.response.early_hint was sent after http.response.start")
+            if self._disconnected:
+                raise ClientDisconnected("the client has disconnected")
+            self._stream.send_interim(103, [(b"link", link) for link in fields["links"]])
+        elif kind == "http.response.trailers":
+            if self._response != _TRAILERS:
+                raise RuntimeError("http.response.trailers was sent out of its order, or was not announced")
+            if self._disconnected:
+                raise ClientDisconnected("the client has disconnected")
+            assert self._trailers is not None, "they were announced"
+            self._trailers += [(name, value) for name, value in fields.get("headers", ())]
+            if not fields.get("more_trailers", False):
+                if _accepts_trailers(self._request):
+                    self._stream.send_trailers(self._trailers)
+                else:
+                    self._stream.send_body(b"", True)
+                self._complete()
+        else:
+            raise RuntimeError(f"a response cannot have a message of type {kind!r}")
+
     async def _wait_unblocked(self) -> None:
         while self._stream.blocked and not self._disconnected and self._response != _COMPLETE:
             writer = self.engine.loop.create_future()
@@ -381,7 +420,7 @@ class Exchange(Sink):
         """Answer with an error if nothing was sent yet, else cut the response."""
         if self._disconnected or self._response == _COMPLETE:
             return
-        if self._response == _SENDING:
+        if self._response >= _SENDING:
             self._abort()
             return
         self._respond(status, ERROR_HEADERS, error_body(status, reason), True)
@@ -411,6 +450,11 @@ class Exchange(Sink):
     def _words(self) -> str:
         """The request for the log."""
         return in_words(self._request.line.method, self._request.line.target)
+
+
+def _accepts_trailers(request: Request) -> bool:
+    """Whether the client says that it takes trailers (RFC 9110, section 10.1.4)."""
+    return any(name == b"te" and b"trailers" in value.lower() for name, value in request.headers)
 
 
 def _describe(error: BaseException) -> str:

@@ -24,6 +24,7 @@ TARGET_SHOWN: Final = 176
 REFUSED: Final = "refused request"
 CUT: Final = "cut response"
 UNREAD: Final = "unread response"
+FLOODED: Final = "flood"
 ABANDONED: Final = "abandoned request"
 
 
@@ -34,7 +35,7 @@ class Noise:
         wheel: what measures the time.
 
     Attributes:
-        due, spoke: see ``deadlines.Expiring``. It is armed from the first line of a time until the time is over.
+        due, spoke: see ``machine.Expiring``. It is armed from the first line of a time until the time is over.
     """
 
     __slots__ = ("_told", "_wheel", "due", "spoke")
@@ -54,7 +55,7 @@ class Noise:
             self._wheel.arm(self, ticks(SECONDS))
 
     def expire(self) -> None:
-        """See ``deadlines.Expiring``."""
+        """See ``machine.Expiring``."""
         self.flush()
 
     def flush(self) -> None:

@@ -79,7 +79,7 @@ def http_scope(template: Scope, request: Request, state: dict[str, Any]) -> Scop
         raw_path = root_path.encode() + raw_path
     scope = template.copy()
     scope["asgi"] = _VERSIONS.copy()
-    scope["extensions"] = {}
+    scope["extensions"] = {"http.response.trailers": {}, "http.response.early_hint": {}}
     scope["method"] = line.verb
     scope["path"] = path
     scope["raw_path"] = raw_path

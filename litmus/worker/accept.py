@@ -52,7 +52,7 @@ class Acceptor:
         others_have_room: whether there is another worker that accepts.
 
     Attributes:
-        due, spoke: see ``deadlines.Expiring``. It is armed for each tick from the time that the worker is full until
+        due, spoke: see ``machine.Expiring``. It is armed for each tick from the time that the worker is full until
             there is room for everybody.
     """
 

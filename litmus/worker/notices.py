@@ -26,7 +26,7 @@ class Tally:
         tell: called with that number.
 
     Attributes:
-        due, spoke: see ``deadlines.Expiring``.
+        due, spoke: see ``machine.Expiring``.
     """
 
     def __init__(self, wheel: Wheel, tell: Callable[[int], object]) -> None:
@@ -63,7 +63,7 @@ class Notices:
         capacity: connections that it may have open.
 
     Attributes:
-        due, spoke: see ``deadlines.Expiring``. It is armed from the time that the worker is full until it was not for
+        due, spoke: see ``machine.Expiring``. It is armed from the time that the worker is full until it was not for
             a while, so that one that is full again and again says so once.
     """
 

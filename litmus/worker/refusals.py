@@ -82,7 +82,7 @@ class _Farewell:
     """A socket that has had its answer.
 
     Attributes:
-        due, spoke: see ``deadlines.Expiring``.
+        due, spoke: see ``machine.Expiring``.
     """
 
     __slots__ = ("_refusals", "due", "socket", "spoke")
@@ -94,7 +94,7 @@ class _Farewell:
         self.spoke = 0
 
     def expire(self) -> None:
-        """See ``deadlines.Expiring``."""
+        """See ``machine.Expiring``."""
         self._refusals.end(self)
 
 

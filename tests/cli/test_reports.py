@@ -89,10 +89,11 @@ def test_lost_lines_of_the_log_are_shown_when_there_are_any(lost: int, shown: st
 
 def test_a_full_worker_is_shown_and_what_became_of_those_who_came() -> None:
     changes = {"connections_refused": {"full": 1200, "address": 3}, "connections_closed_for_room": 40}
+    changes |= {"connections_closed_as_flood": 2}
     full = {**STATS, "workers": [worker(0, full=True)], "totals": {**STATS["totals"], **changes}}
     lines = printed(reports.print_stats, full)
     assert lines[2] == (
-        "  connections  812 accepted, 24 open  40 closed to make room"
+        "  connections  812 accepted, 24 open  40 closed to make room  2 closed as floods"
         "  1,200 refused by full workers  3 refused for their address"
     )
     assert lines[6].split()[3:5] == ["ready,", "full"]

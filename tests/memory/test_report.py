@@ -49,6 +49,7 @@ def totals(
         "bytes_out": bytes_out,
         "connections_refused": {"full": 0, "address": 0},
         "connections_closed_for_room": 0,
+        "connections_closed_as_flood": 0,
         "log_lines_lost": 0,
     }
 
@@ -142,11 +143,13 @@ def test_a_full_worker_and_what_became_of_those_who_came() -> None:
     segment = one_worker()
     board = segment.seat(0).scoreboard
     board.full, board.refused_full, board.refused_address, board.closed_for_room = 1, 2, 3, 4
+    board.closed_as_flood = 5
     assert report(segment)["workers"][0]["full"] is True
     segment.retire(0)
     totals = report(segment)["totals"]
     assert totals["connections_refused"] == {"full": 2, "address": 3}
     assert totals["connections_closed_for_room"] == 4
+    assert totals["connections_closed_as_flood"] == 5
 
 
 def test_it_is_ready_for_json() -> None:

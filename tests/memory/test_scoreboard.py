@@ -37,6 +37,7 @@ def test_the_regions_do_not_overlap() -> None:
         sb.REFUSED_FULL,
         sb.REFUSED_ADDRESS,
         sb.CLOSED_FOR_ROOM,
+        sb.CLOSED_AS_FLOOD,
     ]
     assert len(set(counters)) == len(counters)
     assert min(counters) >= sb.COUNTERS

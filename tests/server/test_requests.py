@@ -52,7 +52,7 @@ def test_the_scope_is_exact() -> None:
                 "headers": [(b"host", b"Example.org"), (b"x-two", b"1"), (b"x-two", b"B b")],
                 "client": client.name,
                 "server": server.address,
-                "extensions": {},
+                "extensions": {"http.response.trailers": {}, "http.response.early_hint": {}},
                 "state": {},
             }
         ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import IntEnum
+
 
 class HpackError(Exception):
     """A field block that cannot be decoded.
@@ -13,3 +15,47 @@ class HpackError(Exception):
 
 class HeaderListTooLarge(Exception):
     """A field block that was decoded, and says more than is taken: its request gets 431, and the connection goes on."""
+
+
+class ErrorCode(IntEnum):
+    """Error codes (RFC 9113, section 7)."""
+
+    NO_ERROR = 0
+    PROTOCOL_ERROR = 1
+    INTERNAL_ERROR = 2
+    FLOW_CONTROL_ERROR = 3
+    SETTINGS_TIMEOUT = 4
+    STREAM_CLOSED = 5
+    FRAME_SIZE_ERROR = 6
+    REFUSED_STREAM = 7
+    CANCEL = 8
+    COMPRESSION_ERROR = 9
+    CONNECT_ERROR = 10
+    ENHANCE_YOUR_CALM = 11
+    INADEQUATE_SECURITY = 12
+    HTTP_1_1_REQUIRED = 13
+
+
+class Http2ConnectionError(Exception):
+    """A connection error (RFC 9113, section 5.4.1): the peer gets GOAWAY, and the connection is over."""
+
+    def __init__(self, code: ErrorCode, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+
+
+class Http2StreamError(Exception):
+    """A stream error (RFC 9113, section 5.4.2): the peer gets RST_STREAM, and the connection goes on."""
+
+    def __init__(self, code: ErrorCode, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+
+
+class Flooded(Http2ConnectionError):
+    """The peer has sent more than anybody has use for (RFC 9113, section 10.5)."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(ErrorCode.ENHANCE_YOUR_CALM, reason)

@@ -168,7 +168,6 @@ TABLE = [
     taken("version HTTP/1.2", "RFC 9110, section 2.5", line("GET / HTTP/1.2"), ROOT),
     taken("version HTTP/1.9", "RFC 9110, section 2.5", line("GET / HTTP/1.9"), ROOT),
     refused("version HTTP/1.2, no Host", TARGET, message("GET / HTTP/1.2")),
-    refused("the preface of HTTP/2", "RFC 9113, section 3.4", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
     refused("the preface of HTTP/2 in HTTP/1.1", "RFC 9113, section 3.4", line("PRI * HTTP/1.1")),
     # Host
     *(

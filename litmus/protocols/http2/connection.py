@@ -1,0 +1,939 @@
+"""The HTTP/2 machine (RFC 9113): one connection, its frames, and the streams that they belong to.
+
+Every frame that arrives goes through ``_frame``; which of them a stream may get in its state is for the stream to know
+(``stream.py``). The sending half is in ``sending.py``.
+
+Content that arrives is held by its stream until the application asks for it. The connection's window is as large as
+those of all streams together, so a stream whose application does not read never holds up another.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Final, cast
+
+from litmus.memory.lease import Lease
+from litmus.protocols.errors import ProtocolError
+from litmus.protocols.http2 import allowance, priority
+from litmus.protocols.http2.decoder import Decoder
+from litmus.protocols.http2.encoder import status_field
+from litmus.protocols.http2.errors import (
+    ErrorCode,
+    Flooded,
+    HeaderListTooLarge,
+    HpackError,
+    Http2ConnectionError,
+    Http2StreamError,
+)
+from litmus.protocols.http2.frames import (
+    ACK,
+    END_HEADERS,
+    END_STREAM,
+    FRAME_SIZE,
+    HEADER_SIZE,
+    LARGEST_FRAME_SIZE,
+    LARGEST_STREAM,
+    LARGEST_WINDOW,
+    PADDED,
+    PREFACE,
+    PRIORITY,
+    SETTINGS_ACK,
+    WINDOW,
+    Setting,
+    Type,
+    goaway,
+    ping,
+    rst_stream,
+    settings,
+    window_update,
+)
+from litmus.protocols.http2.request import RequestReader
+from litmus.protocols.http2.sending import Sender
+from litmus.protocols.http2.stream import Event, Http2Stream, State, open_stream
+from litmus.protocols.limits import Limits
+from litmus.protocols.machine import Deadline, Host, Machine, Timer
+from litmus.protocols.remembering import remember
+from litmus.protocols.request import Request
+from litmus.units import count
+
+
+class Phase(IntEnum):
+    """How far a connection is. Each leads to one of those behind it."""
+
+    PREFACE = 0  # the client's preface has not come
+    SETTINGS = 1  # nor its first frame
+    OPEN = 2
+    CLOSING = 3  # GOAWAY has told the last stream that is served; those that there are go on
+    LINGER = 4  # we have finished sending; what still arrives is dropped, so that no reset destroys our last words
+    CLOSED = 5
+
+
+_PREFACE, _SETTINGS, _OPEN, _CLOSING, _LINGER, _CLOSED = map(int, Phase)
+
+FRAGMENTS: Final = 64
+"""Frames that a field block may come in."""
+
+SPARE: Final = 1 << 20
+"""Bytes by which the windows of a connection's streams may grow, all together, where applications read fast."""
+
+DISCARDED: Final = 256 << 10
+"""Bytes of a request's content that nobody wants, and that are worth receiving rather than to reset the stream."""
+
+FRAME_SIZE_SENT: Final = 64 << 10
+"""Bytes in the largest frame that is sent, however large the peer takes them: others must get their turn."""
+
+_GLANCE: Final = 4 << 10
+"""Bytes that are looked at in one piece. Most frames are small, and many of them come at once."""
+
+_REMEMBERED: Final = 256
+"""Closed streams of which it is remembered how that came, in each of two generations."""
+
+_DRAIN_PING: Final = b"draining"
+
+# How a stream was closed.
+_ENDED, _RESET_BY_PEER, _RESET_BY_US = range(3)
+
+
+class Http2(Sender):
+    """One HTTP/2 connection: the machine, and what its streams are carried by.
+
+    Args:
+        host: the connection below.
+        reader: the worker's.
+        limits: what the peer may demand.
+        extended: whether the extended CONNECT method is offered (RFC 8441).
+    """
+
+    __slots__ = (
+        "_block",
+        "_block_flags",
+        "_block_size",
+        "_block_stream",
+        "_burst",
+        "_closed",
+        "_closed_before",
+        "_decoder",
+        "_draining",
+        "_extended",
+        "_granted",
+        "_half_closed",
+        "_last",
+        "_limits",
+        "_partial",
+        "_phase",
+        "_priorities",
+        "_reader",
+        "_requests",
+        "_room",
+        "_running",
+        "_settings_timer",
+        "_spare",
+        "_streams",
+        "_taken",
+        "hungry",
+        "lease",
+    )
+
+    def __init__(self, host: Host, reader: RequestReader, limits: Limits, extended: bool = False) -> None:
+        super().__init__(host)
+        self._reader = reader
+        self._limits = limits
+        self._extended = extended
+        self.hungry = True
+        self.lease: Lease | None = None
+        self._phase: int = _PREFACE
+        self._running = False
+        self._partial = False
+        self._half_closed = False
+        self._draining = False
+        self._burst = 0
+        self._requests = 0
+        self._settings_timer = _SettingsTimer(self)
+        self._decoder = Decoder()
+        self._streams: dict[int, Http2Stream] = {}
+        self._last = 0
+        self._closed: dict[int, int] = {}
+        self._closed_before: dict[int, int] = {}
+        self._priorities: dict[int, int] | None = None
+        self._block: list[bytes] | None = None
+        self._block_stream = 0
+        self._block_flags = 0
+        self._block_size = 0
+        self._granted = max(WINDOW, min(limits.streams * limits.window + SPARE, LARGEST_WINDOW))
+        self._room = self._granted
+        self._taken = 0
+        self._spare = SPARE
+        self._greet()
+
+    @property
+    def phase(self) -> Phase:
+        """How far the connection is."""
+        return Phase(self._phase)
+
+    @property
+    def deadline(self) -> int:
+        """The deadline of the present phase, or what is in its place. Streams have deadlines of their own."""
+        phase = self._phase
+        if phase == _PREFACE or phase == _SETTINGS:
+            return Deadline.HEAD
+        if phase == _LINGER:
+            return Deadline.LINGER
+        if phase == _CLOSED:
+            return Deadline.NONE
+        if self.blocked:
+            return Deadline.WRITE
+        if self._block is not None or (self._partial and not self._streams):
+            return Deadline.HEAD
+        if self._streams:
+            return Deadline.NONE
+        if self._draining:
+            return Deadline.DRAIN
+        return Deadline.KEEP_ALIVE if self._requests else Deadline.FIRST_BYTE
+
+    # Machine: what the connection below calls
+
+    def received(self, lease: Lease) -> Machine | None:
+        """See ``Machine.received``. Reads all frames that are there whole, then sends what has its turn."""
+        self.lease = lease
+        self._burst = 0
+        self._running = True
+        try:
+            self._read(lease)
+        except HpackError as error:
+            self._fail(ErrorCode.COMPRESSION_ERROR, str(error))
+        except Flooded as error:
+            self._flooded(error.reason)
+        except Http2ConnectionError as error:
+            self._fail(error.code, error.reason)
+        finally:
+            self._running = False
+        if self._phase == _LINGER:
+            lease.start = lease.end
+        self._partial = lease.start < lease.end
+        if self._streams:
+            self.pump()
+        self._settle()
+        return self if self._phase != _CLOSED else None
+
+    def eof(self) -> Machine | None:
+        """The peer has finished sending: requests that have come whole are answered."""
+        self._half_closed = True
+        for stream in list(self._streams.values()):
+            if stream.state != _HALF_CLOSED_REMOTE:
+                self._lose(stream)
+            elif stream.sink is not None:
+                stream.sink.peer_finished()
+        self._settle()
+        return self if self._phase != _CLOSED else None
+
+    def lost(self) -> None:
+        """The connection is gone, and all streams with it."""
+        self._cut()
+
+    def drain(self) -> None:
+        """See ``Machine.drain``. GOAWAY goes in two steps: no request is lost that is on its way (section 6.8)."""
+        self._draining = True
+        if self._phase == _OPEN:
+            self._host.write(goaway(LARGEST_STREAM, ErrorCode.NO_ERROR, "draining") + ping(_DRAIN_PING))
+
+    def output_blocked(self) -> None:
+        """See ``Machine.output_blocked``."""
+        self.blocked = True
+
+    def output_unblocked(self) -> None:
+        """See ``Machine.output_unblocked``."""
+        self.release()
+
+    def expired(self) -> Machine | None:
+        """See ``Machine.expired``."""
+        phase = self._phase
+        if phase == _OPEN or phase == _CLOSING:
+            if self.blocked:
+                return self  # the peer has read everything in this very moment
+            if self._block is not None or self._partial:
+                self._flooded("a frame or a field block that does not end")
+            elif not self._streams:
+                self._host.write(goaway(self._last, ErrorCode.NO_ERROR, "idle"))
+                self._cut()
+        else:
+            self._cut()
+        return self if self._phase != _CLOSED else None
+
+    # Carrier: what the streams call about what they receive
+
+    def wanted(self, stream: Http2Stream) -> None:
+        """See ``Carrier.wanted``."""
+        if stream.must_continue:
+            stream.must_continue = False
+            self.send_interim(stream, 100, (status_field(100),))
+        if not stream.due:
+            stream.progress = 0
+            self._host.arm(stream, Deadline.BODY)
+
+    def consumed(self, stream: Http2Stream, size: int) -> None:
+        """See ``Carrier.consumed``. Content that is taken as it comes may be waiting for a window: that grows."""
+        self._credit(size)
+        if stream.state == _STREAM_OPEN:
+            stream.taken += size
+            if 2 * stream.taken >= stream.granted:
+                more = min(stream.granted, self._spare)
+                self._spare -= more
+                stream.granted += more
+                self._grant(stream, stream.taken + more)
+
+    def cut(self, stream: Http2Stream) -> None:
+        """See ``Carrier.cut``."""
+        self._reset(stream, ErrorCode.INTERNAL_ERROR)
+
+    def overdue(self, stream: Http2Stream) -> None:
+        """See ``Carrier.overdue``: content does not come, or go, or nobody wants it any more."""
+        state = stream.state
+        if state == _HALF_CLOSED_LOCAL:
+            self._reset(stream, ErrorCode.NO_ERROR)
+            return
+        if stream.waiting and state == _STREAM_OPEN:
+            if stream.progress < self._limits.body_progress:
+                self._refuse(stream, ProtocolError(408, "the request body comes too slowly"), ErrorCode.NO_ERROR)
+                return
+            stream.progress = 0
+            self._host.arm(stream, Deadline.BODY)
+        if stream.queued:
+            if stream.sent == stream.sent_before:
+                self._reset(stream, ErrorCode.CANCEL)
+                return
+            stream.sent_before = stream.sent
+            self._host.arm(stream, Deadline.STALL)
+
+    def ended(self, stream: Http2Stream) -> None:
+        """See ``Sender.ended``."""
+        if stream.state == _STREAM_CLOSED:
+            return  # writing found the connection gone
+        stream.move(_OUR_END)
+        stream.sink = None
+        self.allowance.earn(_RESPONSE)
+        if stream.state == _STREAM_CLOSED:
+            self._remove(stream, _ENDED)
+            return
+        # The whole response, and not the whole request: what still comes of it is dropped, or called off (section 8.1).
+        self._credit(stream.unread())
+        stream.drop()
+        if stream.must_continue or stream.expected - stream.received > DISCARDED:
+            self._reset(stream, ErrorCode.NO_ERROR)
+            return
+        stream.progress = 0
+        if stream.granted > stream.room:
+            self._grant(stream, stream.granted - stream.room)
+        self._host.arm(stream, Deadline.LINGER)
+
+    # Inside: the connection
+
+    def _greet(self) -> None:
+        """Our preface: SETTINGS, and the room in the connection's window (section 3.4)."""
+        values = {
+            Setting.MAX_CONCURRENT_STREAMS: self._limits.streams,
+            Setting.MAX_HEADER_LIST_SIZE: self._limits.header_section,
+            Setting.NO_RFC7540_PRIORITIES: 1,
+        }
+        if self._limits.window != WINDOW:
+            values[Setting.INITIAL_WINDOW_SIZE] = self._limits.window
+        if self._extended:
+            values[Setting.ENABLE_CONNECT_PROTOCOL] = 1
+        self._host.write(settings(values) + window_update(0, self._granted - WINDOW))
+        self._host.arm(self._settings_timer, Deadline.HEAD)
+
+    def settings_overdue(self) -> None:
+        """The peer has not acknowledged our SETTINGS (section 6.5.3)."""
+        self._fail(ErrorCode.SETTINGS_TIMEOUT, "SETTINGS were not acknowledged")
+        self._host.wake()
+
+    def _flooded(self, reason: str) -> None:
+        self._host.flooded(reason)
+        self._fail(ErrorCode.ENHANCE_YOUR_CALM, reason)
+
+    def _fail(self, code: ErrorCode, reason: str) -> None:
+        """A connection error (section 5.4.1)."""
+        if self._phase < _LINGER:
+            self._host.write(goaway(self._last, code, reason))
+            self._linger()
+
+    def _close(self, reason: str) -> None:
+        """Take no more requests, and end when those that there are have been answered (section 6.8)."""
+        if self._phase == _OPEN:
+            self._phase = _CLOSING
+            self._host.write(goaway(self._last, ErrorCode.NO_ERROR, reason))
+
+    def _settle(self) -> None:
+        """See whether the connection has come to its end."""
+        if not self._streams:
+            if self._half_closed:
+                self._cut()
+            elif self._phase == _CLOSING:
+                self._linger()
+
+    def _linger(self) -> None:
+        """Our last frame was written."""
+        self._phase = _LINGER
+        self._give_up()
+        self._host.end_output()
+
+    def _cut(self) -> None:
+        """End of the connection, in whatever phase."""
+        self._phase = _CLOSED
+        self._give_up()
+
+    def _give_up(self) -> None:
+        """Nothing is served any more."""
+        self._host.disarm(self.allowance)
+        self._host.disarm(self._settings_timer)
+        self._block = None
+        for stream in list(self._streams.values()):
+            self._lose(stream)
+
+    # Inside: what arrives
+
+    def _read(self, lease: Lease) -> None:
+        """Read the frames that are there whole."""
+        if self._phase == _PREFACE and not self._read_preface(lease):
+            return
+        while self._phase < _LINGER:
+            data = lease.peek(_GLANCE)
+            end = len(data)
+            at = 0
+            size = 0
+            while self._phase < _LINGER and at + _HEADER_SIZE <= end:
+                size = data[at] << 16 | data[at + 1] << 8 | data[at + 2]
+                if size > FRAME_SIZE:
+                    raise Http2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, f"a frame of {count(size, 'byte')}")
+                if at + _HEADER_SIZE + size > end:
+                    break
+                if self._burst == self._limits.pipelined and self._burst:
+                    self._host.again()
+                    return
+                kind = data[at + 3]
+                flags = data[at + 4]
+                stream = (data[at + 5] & 0x7F) << 24 | data[at + 6] << 16 | data[at + 7] << 8 | data[at + 8]
+                payload = data[at + _HEADER_SIZE : at + _HEADER_SIZE + size]
+                at += _HEADER_SIZE + size
+                lease.start += _HEADER_SIZE + size
+                self._frame(kind, flags, stream, payload)
+            if self._phase >= _LINGER:
+                return
+            if at:
+                if lease.start == lease.end:
+                    return
+                continue
+            # The frame that begins here is larger than a glance, or has not come whole.
+            if end < _HEADER_SIZE or lease.end - lease.start < _HEADER_SIZE + size:
+                return
+            stream = (data[5] & 0x7F) << 24 | data[6] << 16 | data[7] << 8 | data[8]
+            lease.start += _HEADER_SIZE
+            self._frame(data[3], data[4], stream, lease.take(size))
+
+    def _read_preface(self, lease: Lease) -> bool:
+        """Returns whether the client's preface has come whole (section 3.4)."""
+        start = lease.peek(len(PREFACE))
+        if not PREFACE.startswith(start):
+            raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "not the preface of HTTP/2")
+        if len(start) < len(PREFACE):
+            return False
+        lease.start += len(PREFACE)
+        self._phase = _SETTINGS
+        return True
+
+    def _frame(self, kind: int, flags: int, stream_id: int, payload: bytes) -> None:
+        """A frame has come. Its payload is no longer than we take."""
+        if self._phase == _SETTINGS:
+            if kind != _SETTINGS_FRAME or flags & _ACK:
+                raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "the first frame is not SETTINGS")
+            self._phase = _OPEN
+            if self._draining:
+                self.drain()  # once more: there was nobody to be told
+        if self._block is not None and (kind != _CONTINUATION or stream_id != self._block_stream):
+            raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "another frame within a field block")
+        try:
+            if kind == _HEADERS:
+                self._headers(flags, stream_id, payload)
+            elif kind == _DATA:
+                self._data(flags, stream_id, payload)
+            elif kind == _WINDOW_UPDATE:
+                self._window_update(stream_id, payload)
+            elif kind == _RST_STREAM:
+                self._rst_stream(stream_id, payload)
+            elif kind == _SETTINGS_FRAME:
+                self._settings(flags, stream_id, payload)
+            elif kind == _PING:
+                self._ping(flags, stream_id, payload)
+            elif kind == _CONTINUATION:
+                self._continuation(flags, stream_id, payload)
+            elif kind == _PRIORITY_UPDATE:
+                self._priority_update(stream_id, payload)
+            elif kind == _PRIORITY:
+                self._priority(stream_id, payload)
+            elif kind == _PUSH_PROMISE:
+                raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "PUSH_PROMISE from a client")
+            elif kind == _GOAWAY:
+                self._goaway(stream_id, payload)
+            else:
+                self.allowance.spend(_CHEAP, "frames of a type that is not known")  # ignored (section 4.1)
+        except Http2StreamError as error:
+            self._breach(stream_id, error)
+
+    def _headers(self, flags: int, stream_id: int, payload: bytes) -> None:
+        """HEADERS (section 6.2). Its priority is that of RFC 7540, and ignored."""
+        if not stream_id:
+            raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "HEADERS on stream 0")
+        if flags & (_PADDED | _PRIORITY_FLAG):
+            start = 0
+            if flags & _PRIORITY_FLAG:
+                start = 5
+            payload = _unpadded(flags, payload, start)[start:]
+        if flags & _END_HEADERS:
+            self._field_block(flags, stream_id, payload)
+            return
+        self._block = [payload]
+        self._block_stream = stream_id
+        self._block_flags = flags
+        self._block_size = len(payload)
+
+    def _continuation(self, flags: int, stream_id: int, payload: bytes) -> None:
+        """CONTINUATION (section 6.10)."""
+        block = self._block
+        if block is None:
+            raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "CONTINUATION without a field block")
+        block.append(payload)
+        self._block_size += len(payload)
+        if len(block) > FRAGMENTS or self._block_size > self._limits.header_section:
+            raise Flooded("a field block that does not end")
+        if flags & _END_HEADERS:
+            self._block = None
+            self._field_block(self._block_flags, stream_id, b"".join(block))
+
+    def _field_block(self, flags: int, stream_id: int, block: bytes) -> None:
+        """A whole field block: a request, or the trailers of one."""
+        ended = flags & _END_STREAM != 0
+        if stream_id in self._streams:
+            self._trailers(self._streams[stream_id], ended, block)
+            return
+        if not stream_id & 1:
+            raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "a stream of a client's with an even number")
+        if stream_id <= self._last:
+            self._late_headers(stream_id, block)
+            return
+        if self._phase == _CLOSING:
+            self._decode(block)  # GOAWAY has told the peer that it is not served (section 6.8)
+            return
+        request: Request | None = None
+        if ended:
+            known = cast("Request | None", self._decoder.recall(block))
+            if known is not None:
+                request = known.below(known.line)
+        if request is None:
+            request = self._request(ended, stream_id, block)
+            if request is None:
+                return
+        self._last = stream_id
+        if len(self._streams) >= self._limits.streams:
+            self.allowance.spend(_LOST, "streams beyond the limit")
+            self._note_closed(stream_id, _RESET_BY_US)
+            self._host.write(rst_stream(stream_id, ErrorCode.REFUSED_STREAM))
+            return
+        self._requests += 1
+        self._burst += 1
+        stream = open_stream(self, stream_id, request, self.initial_window, self._limits.window)
+        if self._priorities is not None and stream_id in self._priorities:
+            stream.priority = self._priorities.pop(stream_id)
+        if not ended:
+            stream.limit = self._limit(request)
+        self._streams[stream_id] = stream
+        self._host.request(request, stream)
+        if self._requests == self._limits.requests:
+            self._close("the last request of this connection")
+
+    def _request(self, ended: bool, stream_id: int, block: bytes) -> Request | None:
+        """The request of a field block; None if it was refused."""
+        fields: list[tuple[bytes, bytes]] = []
+        try:
+            fields = self._decode(block)
+            request = self._reader.read(fields, ended, self._extended)
+            limit = self._limit(request)
+            if request.body > limit > 0:
+                raise ProtocolError(413, f"the body is longer than {count(limit, 'byte')}")
+        except ProtocolError as error:
+            self._last = stream_id
+            self._turn_away(stream_id, ended, error, fields)
+            return None
+        if ended:
+            self._decoder.remember(block, request.below(request.line))
+        return request
+
+    def _limit(self, request: Request) -> int:
+        """Bytes of content that the request may have; 0: any number."""
+        return self._limits.body_with(request.headers) if self._limits.hosts else self._limits.body
+
+    def _decode(self, block: bytes) -> list[tuple[bytes, bytes]]:
+        try:
+            return self._decoder.decode(block, self._limits.header_section)
+        except HeaderListTooLarge as error:
+            limit = count(self._limits.header_section, "byte")
+            raise ProtocolError(431, f"the header section is longer than {limit}") from error
+
+    def _trailers(self, stream: Http2Stream, ended: bool, block: bytes) -> None:
+        """A trailer section. ASGI has no place for it; it has to be well-formed all the same."""
+        try:
+            fields = self._decode(block)
+            if stream.state != _STREAM_OPEN and stream.state != _HALF_CLOSED_LOCAL:
+                raise Http2StreamError(ErrorCode.STREAM_CLOSED, "HEADERS behind the end of a request")
+            if not ended:
+                raise ProtocolError(400, "a second header section")
+            self._reader.check_trailers(fields)
+        except ProtocolError as error:
+            raise Http2StreamError(ErrorCode.PROTOCOL_ERROR, error.reason) from error
+        self._peer_ended(stream)
+
+    def _late_headers(self, stream_id: int, block: bytes) -> None:
+        """HEADERS on a stream that is closed (section 5.1)."""
+        how = self._how_closed(stream_id)
+        if how == _RESET_BY_US:
+            self.allowance.spend(_CHEAP, "frames on closed streams")
+            try:
+                self._decode(block)
+            except ProtocolError:
+                return
+        elif how < 0:
+            raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "a stream with a number that is not higher")
+        else:
+            raise Http2ConnectionError(ErrorCode.STREAM_CLOSED, "HEADERS on a closed stream")
+
+    def _data(self, flags: int, stream_id: int, payload: bytes) -> None:
+        """DATA (section 6.1). Padding counts for the windows (section 6.9.1), and is given back at once."""
+        size = len(payload)
+        if size > self._room:
+            raise Http2ConnectionError(ErrorCode.FLOW_CONTROL_ERROR, "more DATA than the connection's window")
+        self._room -= size
+        if flags & _PADDED:
+            payload = _unpadded(flags, payload, 0)
+        stream = self._streams.get(stream_id)
+        if stream is None:
+            self._credit(size)
+            self._check_begun(stream_id, "DATA")
+            self.allowance.spend(_CHEAP, "DATA on closed streams")
+            if self._how_closed(stream_id) != _RESET_BY_US:
+                raise Http2StreamError(ErrorCode.STREAM_CLOSED, "DATA on a closed stream")
+            return
+        state = stream.state
+        if state != _STREAM_OPEN and state != _HALF_CLOSED_LOCAL:
+            self._credit(size)
+            raise Http2StreamError(ErrorCode.STREAM_CLOSED, "DATA behind the end of a request")
+        if size > stream.room:
+            self._credit(size)
+            raise Http2StreamError(ErrorCode.FLOW_CONTROL_ERROR, "more DATA than the stream's window")
+        stream.room -= size
+        content = len(payload)
+        if content < size:
+            self._credit(size - content)
+            stream.taken += size - content
+        ended = flags & _END_STREAM != 0
+        if not content and not ended:
+            self.allowance.spend(_WASTED, "empty DATA")
+        stream.received += content
+        if stream.received > stream.expected >= 0:
+            self._credit(content)
+            raise Http2StreamError(ErrorCode.PROTOCOL_ERROR, "more content than Content-Length says")
+        if state == _HALF_CLOSED_LOCAL:
+            if ended:
+                self._credit(content)
+                self._peer_ended(stream)
+            else:
+                self._discard(stream, content)
+            return
+        if stream.received > stream.limit > 0:
+            self._credit(content)
+            error = ProtocolError(413, f"the body is longer than {count(stream.limit, 'byte')}")
+            self._refuse(stream, error, ErrorCode.NO_ERROR)
+            return
+        if content:
+            stream.progress += content
+            stream.must_continue = False
+            stream.deliver(payload)
+        if ended:
+            self._peer_ended(stream)
+        elif content and stream.sink is not None:
+            stream.sink.body_arrived()
+
+    def _peer_ended(self, stream: Http2Stream) -> None:
+        """The request has come whole."""
+        if stream.received != stream.expected >= 0:
+            raise Http2StreamError(ErrorCode.PROTOCOL_ERROR, "less content than Content-Length says")
+        stream.move(Event.PEER_END)
+        stream.must_continue = False
+        if stream.state == _STREAM_CLOSED:
+            self._remove(stream, _ENDED)
+        elif stream.sink is not None:
+            stream.sink.body_arrived()
+
+    def _discard(self, stream: Http2Stream, size: int) -> None:
+        """Drop content that nobody wants, while that costs less than to have the peer cut off."""
+        self._credit(size)
+        stream.progress += size
+        if stream.progress > DISCARDED:
+            self._reset(stream, ErrorCode.NO_ERROR)
+        elif size:
+            self._grant(stream, size)
+
+    def _rst_stream(self, stream_id: int, payload: bytes) -> None:
+        """RST_STREAM (section 6.4). Cheap to send, and what was done for the request was for nothing."""
+        if len(payload) != 4:
+            raise Http2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "RST_STREAM of a wrong size")
+        self._check_begun(stream_id, "RST_STREAM")
+        stream = self._streams.get(stream_id)
+        if stream is None:
+            self.allowance.spend(_CHEAP, "RST_STREAM on closed streams")
+            return
+        self.allowance.spend(_LOST, "requests that are reset")
+        stream.move(Event.RESET)
+        self._remove(stream, _RESET_BY_PEER)
+
+    def _settings(self, flags: int, stream_id: int, payload: bytes) -> None:
+        """SETTINGS (section 6.5)."""
+        size = len(payload)
+        if stream_id:
+            raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "SETTINGS on a stream")
+        if size % 6 or (flags & _ACK and size):
+            raise Http2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "SETTINGS of a wrong size")
+        if flags & _ACK:
+            self.allowance.spend(_CHEAP, "SETTINGS")
+            self._host.disarm(self._settings_timer)
+            return
+        self.allowance.spend(_WASTED + size // 6, "SETTINGS")
+        for at in range(0, size, 6):
+            self._apply(int.from_bytes(payload[at : at + 2], "big"), int.from_bytes(payload[at + 2 : at + 6], "big"))
+        self._host.write(SETTINGS_ACK)
+
+    def _apply(self, setting: int, value: int) -> None:
+        """A parameter of the peer's (section 6.5.2). Those that are not known are ignored."""
+        if setting == Setting.HEADER_TABLE_SIZE:
+            self._encoder.resize(value)
+        elif setting == Setting.ENABLE_PUSH:
+            if value > 1:
+                raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "SETTINGS_ENABLE_PUSH is neither 0 nor 1")
+        elif setting == Setting.INITIAL_WINDOW_SIZE:
+            if value > LARGEST_WINDOW:
+                raise Http2ConnectionError(ErrorCode.FLOW_CONTROL_ERROR, "SETTINGS_INITIAL_WINDOW_SIZE too large")
+            self.resize_windows(value, list(self._streams.values()))
+            if any(stream.window > LARGEST_WINDOW for stream in self._streams.values()):
+                raise Http2ConnectionError(ErrorCode.FLOW_CONTROL_ERROR, "a stream's window too large")
+        elif setting == Setting.MAX_FRAME_SIZE:
+            if not FRAME_SIZE <= value <= LARGEST_FRAME_SIZE:
+                raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "SETTINGS_MAX_FRAME_SIZE out of its bounds")
+            self.frame_size = min(value, FRAME_SIZE_SENT)
+        elif setting == Setting.NO_RFC7540_PRIORITIES and value > 1:
+            raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "SETTINGS_NO_RFC7540_PRIORITIES is neither 0 nor 1")
+
+    def _ping(self, flags: int, stream_id: int, payload: bytes) -> None:
+        """PING (section 6.7)."""
+        if stream_id:
+            raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "PING on a stream")
+        if len(payload) != 8:
+            raise Http2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "PING of a wrong size")
+        self.allowance.spend(_CHEAP, "PING")
+        if not flags & _ACK:
+            self._host.write(ping(payload, ACK))
+        elif self._draining and payload == _DRAIN_PING:
+            self._close("draining")
+
+    def _goaway(self, stream_id: int, payload: bytes) -> None:
+        """GOAWAY (section 6.8): the peer opens no more streams, and may wait for those that there are."""
+        if stream_id:
+            raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "GOAWAY on a stream")
+        if len(payload) < 8:
+            raise Http2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "GOAWAY of a wrong size")
+        self.allowance.spend(_CHEAP, "GOAWAY")
+
+    def _window_update(self, stream_id: int, payload: bytes) -> None:
+        """WINDOW_UPDATE (section 6.9)."""
+        if len(payload) != 4:
+            raise Http2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "WINDOW_UPDATE of a wrong size")
+        self.allowance.spend(_CHEAP, "WINDOW_UPDATE")
+        size = int.from_bytes(payload, "big") & 0x7FFFFFFF
+        if not stream_id:
+            if not size:
+                raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "WINDOW_UPDATE by nothing")
+            self.window += size
+            if self.window > LARGEST_WINDOW:
+                raise Http2ConnectionError(ErrorCode.FLOW_CONTROL_ERROR, "the connection's window too large")
+            return
+        self._check_begun(stream_id, "WINDOW_UPDATE")
+        stream = self._streams.get(stream_id)
+        if stream is None:
+            return  # it was on its way when the stream was closed
+        if not size:
+            raise Http2StreamError(ErrorCode.PROTOCOL_ERROR, "WINDOW_UPDATE by nothing")
+        stream.window += size
+        if stream.window > LARGEST_WINDOW:
+            raise Http2StreamError(ErrorCode.FLOW_CONTROL_ERROR, "the stream's window too large")
+        self.schedule(stream)
+
+    def _priority(self, stream_id: int, payload: bytes) -> None:
+        """PRIORITY (section 6.3): deprecated, and ignored."""
+        if not stream_id:
+            raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "PRIORITY on stream 0")
+        self.allowance.spend(_CHEAP, "PRIORITY")
+        if len(payload) != 5:
+            raise Http2StreamError(ErrorCode.FRAME_SIZE_ERROR, "PRIORITY of a wrong size")
+
+    def _priority_update(self, stream_id: int, payload: bytes) -> None:
+        """PRIORITY_UPDATE (RFC 9218, section 7.1): of a stream that there is, or that is about to come."""
+        self.allowance.spend(_CHEAP, "PRIORITY_UPDATE")
+        if stream_id:
+            raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "PRIORITY_UPDATE on a stream")
+        if len(payload) < 4:
+            raise Http2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "PRIORITY_UPDATE of a wrong size")
+        target = int.from_bytes(payload[:4], "big") & 0x7FFFFFFF
+        if not target & 1:
+            raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "PRIORITY_UPDATE of no stream of a client's")
+        wanted = priority.parse(payload[4:])
+        stream = self._streams.get(target)
+        if stream is not None:
+            self.reprioritize(stream, wanted)
+        elif target > self._last:
+            if self._priorities is None:
+                self._priorities = {}
+            remember(self._priorities, target, wanted, self._limits.streams)
+
+    def _check_begun(self, stream_id: int, what: str) -> None:
+        """Frames other than HEADERS and PRIORITY are for streams that were opened (section 5.1)."""
+        if not stream_id & 1 or stream_id > self._last:
+            raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, f"{what} on a stream that is idle, or stream 0")
+
+    # Inside: what is answered without an application, or against it
+
+    def _breach(self, stream_id: int, error: Http2StreamError) -> None:
+        """A stream error (section 5.4.2)."""
+        self.allowance.spend(_LOST, "requests that break the protocol")
+        stream = self._streams.get(stream_id)
+        if stream is not None:
+            self._refuse(stream, ProtocolError(400, error.reason), error.code)
+        else:
+            self._host.write(rst_stream(stream_id, error.code))
+            self._note_closed(stream_id, _RESET_BY_US)
+
+    def _refuse(self, stream: Http2Stream, error: ProtocolError, code: int) -> None:
+        """A request turns out to be such as is not served: say so, if no response has begun, and reset its stream."""
+        size = -1 if stream.begun else self.answer(stream.id, stream.window, error, stream.is_head())
+        if stream.sink is not None:
+            stream.sink.refused(error, size)
+        self._reset(stream, ErrorCode.CANCEL if stream.begun and not code else code)
+
+    def _turn_away(self, stream_id: int, ended: bool, error: ProtocolError, fields: list[tuple[bytes, bytes]]) -> None:
+        """Answer a request that no application gets to see. A malformed one is a stream error (section 8.1.1)."""
+        asked = dict(fields)
+        method = asked.get(b":method", b"")
+        size = self.answer(stream_id, self.initial_window, error, method == b"HEAD")
+        head = b"%b %b HTTP/2" % (method, asked.get(b":path", b"")) if fields else b""
+        self._host.refused(error, head, size)
+        if error.status == 400:
+            self._host.write(rst_stream(stream_id, ErrorCode.PROTOCOL_ERROR))
+        elif not ended:
+            self._host.write(rst_stream(stream_id, ErrorCode.NO_ERROR))
+        self._note_closed(stream_id, _RESET_BY_US)
+        self.allowance.spend(_LOST, "requests that are refused")
+
+    # Inside: windows for content
+
+    def _credit(self, size: int) -> None:
+        """Content has left the connection: the peer may send as much again, and is told so now and then."""
+        self._taken += size
+        if 2 * self._taken >= self._granted and self._phase < _LINGER:
+            self._room += self._taken
+            self._host.write(window_update(0, self._taken))
+            self._taken = 0
+
+    def _grant(self, stream: Http2Stream, size: int) -> None:
+        """The peer may send ``size`` bytes more on a stream."""
+        stream.room += size
+        stream.taken = 0
+        self._host.write(window_update(stream.id, size))
+
+    # Inside: streams that are closed
+
+    def _reset(self, stream: Http2Stream, code: int) -> None:
+        """Close a stream from our side (section 6.4)."""
+        stream.move(Event.RESET)
+        self._host.write(rst_stream(stream.id, code))
+        self._remove(stream, _RESET_BY_US)
+
+    def _lose(self, stream: Http2Stream) -> None:
+        """The connection is over for a stream."""
+        stream.move(Event.RESET)
+        self._remove(stream, _RESET_BY_US)
+
+    def _remove(self, stream: Http2Stream, how: int) -> None:
+        """A stream is closed: give back what it had, and tell the exchange, if one is in progress."""
+        del self._streams[stream.id]
+        self._note_closed(stream.id, how)
+        if stream.due:
+            self._host.disarm(stream)
+        self._spare += stream.granted - self._limits.window
+        if how != _ENDED:
+            self.forget(stream)
+            self._credit(stream.unread())
+            stream.drop()
+            stream.blocked = False
+        sink = stream.sink
+        if sink is not None:
+            stream.sink = None
+            sink.disconnected()
+        if not self._streams and not self._running:
+            self._settle()
+            self._host.wake()
+
+    def _note_closed(self, stream_id: int, how: int) -> None:
+        if len(self._closed) == _REMEMBERED:
+            self._closed_before = self._closed
+            self._closed = {}
+        self._closed[stream_id] = how
+
+    def _how_closed(self, stream_id: int) -> int:
+        """How a stream was closed, -1 if that is too long ago, or it was never open."""
+        how = self._closed.get(stream_id)
+        if how is None:
+            how = self._closed_before.get(stream_id, -1)
+        return how
+
+
+class _SettingsTimer(Timer):
+    """Until which our SETTINGS have to be acknowledged."""
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: Http2) -> None:
+        super().__init__()
+        self._connection = connection
+
+    def expire(self) -> None:
+        self._connection.settings_overdue()
+
+
+def _unpadded(flags: int, payload: bytes, least: int) -> bytes:
+    """A payload without its padding (section 6.1), of which ``least`` bytes are something else than content."""
+    padding = 0
+    if flags & _PADDED:
+        if not payload:
+            raise Http2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "a frame without its Pad Length")
+        padding = payload[0]
+        payload = payload[1:]
+    if len(payload) < least:
+        raise Http2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "HEADERS without its priority")
+    if padding > len(payload) - least:
+        raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "more padding than payload")
+    return payload[: len(payload) - padding]
+
+
+# What another module has is an object: these are numbers, for the code above.
+_DATA, _HEADERS, _PRIORITY, _RST_STREAM, _SETTINGS_FRAME, _PUSH_PROMISE, _PING, _GOAWAY, _WINDOW_UPDATE = range(9)
+_CONTINUATION, _PRIORITY_UPDATE = int(Type.CONTINUATION), int(Type.PRIORITY_UPDATE)
+_ACK, _END_STREAM, _END_HEADERS, _PADDED, _PRIORITY_FLAG = ACK, END_STREAM, END_HEADERS, PADDED, PRIORITY
+_HEADER_SIZE, _FRAME_SIZE = HEADER_SIZE, FRAME_SIZE
+_OUR_END: Final = int(Event.OUR_END)
+_, _STREAM_OPEN, _HALF_CLOSED_REMOTE, _HALF_CLOSED_LOCAL, _STREAM_CLOSED = map(int, State)
+_CHEAP, _WASTED, _LOST, _RESPONSE = allowance.CHEAP, allowance.WASTED, allowance.LOST, allowance.RESPONSE

@@ -1,0 +1,21 @@
+from litmus.memory.lease cimport Lease
+from litmus.protocols.http1 cimport Http1
+from litmus.protocols.limits cimport Limits
+from litmus.protocols.machine cimport Host
+from litmus.protocols.request cimport HeadParser
+
+cdef bytes _BEGINNING
+cdef Py_ssize_t _ENOUGH
+
+
+cdef class Sniffer:
+    cdef Host _host
+    cdef HeadParser _parser
+    cdef object _reader
+    cdef Limits _limits
+    cdef bint _draining
+    cdef public bint blocked
+    cdef readonly bint hungry
+    cdef public Lease lease
+
+    cpdef received(self, Lease lease)

@@ -1,0 +1,94 @@
+"""Which protocol a connection speaks, by its first bytes: HTTP/2 with prior knowledge begins with a preface (RFC 9113,
+section 3.3), and everything else is HTTP/1.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from litmus.memory.lease import Lease
+from litmus.protocols.http1 import Http1
+from litmus.protocols.http2.connection import Http2
+from litmus.protocols.http2.frames import PREFACE
+from litmus.protocols.http2.request import RequestReader
+from litmus.protocols.limits import Limits
+from litmus.protocols.machine import Deadline, Host, Machine
+from litmus.protocols.request import HeadParser
+
+
+class Sniffer:
+    """The machine of a connection that has brought nothing yet. It hands over with the first bytes that tell.
+
+    Args:
+        host: the connection.
+        parser, reader: the worker's, for HTTP/1 and HTTP/2.
+        limits: what the peer may demand.
+    """
+
+    __slots__ = ("_draining", "_host", "_limits", "_parser", "_reader", "blocked", "hungry", "lease")
+
+    def __init__(self, host: Host, parser: HeadParser, reader: RequestReader | None, limits: Limits) -> None:
+        self._host = host
+        self._parser = parser
+        self._reader = reader
+        self._limits = limits
+        self._draining = False
+        self.blocked = False
+        self.hungry = True
+        self.lease: Lease | None = None
+
+    @property
+    def deadline(self) -> int:
+        """The deadline of the first byte, or of what follows it."""
+        if self._draining:
+            return Deadline.DRAIN
+        return Deadline.HEAD if self.lease is not None else Deadline.FIRST_BYTE
+
+    def received(self, lease: Lease) -> Machine | None:
+        """See ``Machine.received``."""
+        start = lease.peek(_ENOUGH)
+        if not start:
+            return self
+        successor: Machine
+        if self._reader is None or not _BEGINNING.startswith(start):
+            successor = Http1(self._host, self._parser, self._limits)
+        elif len(start) < _ENOUGH:
+            return self
+        else:
+            successor = Http2(self._host, self._reader, self._limits)
+        if self._draining:
+            successor.drain()
+        return successor
+
+    def eof(self) -> Machine | None:
+        """See ``Machine.eof``."""
+        successor = self._as_http1()
+        return None if successor is None else successor.eof()
+
+    def lost(self) -> None:
+        """See ``Machine.lost``."""
+
+    def drain(self) -> None:
+        """See ``Machine.drain``."""
+        self._draining = True
+
+    def output_blocked(self) -> None:
+        """See ``Machine.output_blocked``."""
+
+    def output_unblocked(self) -> None:
+        """See ``Machine.output_unblocked``."""
+
+    def expired(self) -> Machine | None:
+        """See ``Machine.expired``."""
+        successor = self._as_http1()
+        return None if successor is None else successor.expired()
+
+    def _as_http1(self) -> Machine | None:
+        """The machine that has something to say to bytes which did not tell, None if none have come."""
+        lease = self.lease
+        return None if lease is None else Http1(self._host, self._parser, self._limits).received(lease)
+
+
+_ENOUGH: Final = len(b"PRI * HTTP/2.0\r\n")
+_BEGINNING: Final = PREFACE[:_ENOUGH]
+"""What nothing else begins with. An error in the rest of the preface is one of HTTP/2."""
