@@ -219,7 +219,7 @@ class Http2(Sender):
         """The peer has finished sending: requests that have come whole are answered."""
         self._half_closed = True
         for stream in list(self._streams.values()):
-            if stream.state != _HALF_CLOSED_REMOTE:
+            if stream.state != _HALF_CLOSED_REMOTE or (stream.queued and min(stream.window, self.window) <= 0):
                 self._lose(stream)
             elif stream.sink is not None:
                 stream.sink.peer_finished()
@@ -324,6 +324,14 @@ class Http2(Sender):
         if stream.granted > stream.room:
             self._grant(stream, stream.granted - stream.room)
         self._host.arm(stream, Deadline.LINGER)
+
+    def stalled(self, stream: Http2Stream) -> None:
+        """See ``Sender.stalled``. It is not for ever, and not at all when no WINDOW_UPDATE can come any more."""
+        if self._half_closed:
+            self._lose(stream)
+        elif not stream.due:
+            stream.sent_before = stream.sent
+            self._host.arm(stream, Deadline.STALL)
 
     # Inside: the connection
 
@@ -477,6 +485,8 @@ class Http2(Sender):
                 self.allowance.spend(_CHEAP, "frames of a type that is not known")  # ignored (section 4.1)
         except Http2StreamError as error:
             self._breach(stream_id, error)
+        except ProtocolError as error:
+            self._malformed(stream_id, error)
 
     def _headers(self, flags: int, stream_id: int, payload: bytes) -> None:
         """HEADERS (section 6.2). Its priority is that of RFC 7540, and ignored."""
@@ -539,7 +549,7 @@ class Http2(Sender):
             return
         self._requests += 1
         self._burst += 1
-        stream = open_stream(self, stream_id, request, self.initial_window, self._limits.window)
+        stream = open_stream(self, stream_id, request, ended, self.initial_window, self._limits.window)
         if self._priorities is not None and stream_id in self._priorities:
             stream.priority = self._priorities.pop(stream_id)
         if not ended:
@@ -579,15 +589,12 @@ class Http2(Sender):
 
     def _trailers(self, stream: Http2Stream, ended: bool, block: bytes) -> None:
         """A trailer section. ASGI has no place for it; it has to be well-formed all the same."""
-        try:
-            fields = self._decode(block)
-            if stream.state != _STREAM_OPEN and stream.state != _HALF_CLOSED_LOCAL:
-                raise Http2StreamError(ErrorCode.STREAM_CLOSED, "HEADERS behind the end of a request")
-            if not ended:
-                raise ProtocolError(400, "a second header section")
-            self._reader.check_trailers(fields)
-        except ProtocolError as error:
-            raise Http2StreamError(ErrorCode.PROTOCOL_ERROR, error.reason) from error
+        fields = self._decode(block)
+        if stream.state != _STREAM_OPEN and stream.state != _HALF_CLOSED_LOCAL:
+            raise Http2StreamError(ErrorCode.STREAM_CLOSED, "HEADERS behind the end of a request")
+        if not ended:
+            raise ProtocolError(400, "a second header section")
+        self._reader.check_trailers(fields)
         self._peer_ended(stream)
 
     def _late_headers(self, stream_id: int, block: bytes) -> None:
@@ -634,11 +641,11 @@ class Http2(Sender):
             stream.taken += size - content
         ended = flags & _END_STREAM != 0
         if not content and not ended:
-            self.allowance.spend(_WASTED, "empty DATA")
+            self.allowance.spend(_CHEAP if size else _WASTED, "empty DATA")
         stream.received += content
         if stream.received > stream.expected >= 0:
             self._credit(content)
-            raise Http2StreamError(ErrorCode.PROTOCOL_ERROR, "more content than Content-Length says")
+            raise ProtocolError(400, "more content than Content-Length says")
         if state == _HALF_CLOSED_LOCAL:
             if ended:
                 self._credit(content)
@@ -663,7 +670,7 @@ class Http2(Sender):
     def _peer_ended(self, stream: Http2Stream) -> None:
         """The request has come whole."""
         if stream.received != stream.expected >= 0:
-            raise Http2StreamError(ErrorCode.PROTOCOL_ERROR, "less content than Content-Length says")
+            raise ProtocolError(400, "less content than Content-Length says")
         stream.move(Event.PEER_END)
         stream.must_continue = False
         if stream.state == _STREAM_CLOSED:
@@ -686,10 +693,10 @@ class Http2(Sender):
             raise Http2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "RST_STREAM of a wrong size")
         self._check_begun(stream_id, "RST_STREAM")
         stream = self._streams.get(stream_id)
+        # That its response has gone already is no merit of the peer's: it has to cost more than that has earned.
+        self.allowance.spend(_LOST + _CHEAP, "requests that are reset")
         if stream is None:
-            self.allowance.spend(_CHEAP, "RST_STREAM on closed streams")
             return
-        self.allowance.spend(_LOST, "requests that are reset")
         stream.move(Event.RESET)
         self._remove(stream, _RESET_BY_PEER)
 
@@ -779,7 +786,8 @@ class Http2(Sender):
             raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "PRIORITY on stream 0")
         self.allowance.spend(_CHEAP, "PRIORITY")
         if len(payload) != 5:
-            raise Http2StreamError(ErrorCode.FRAME_SIZE_ERROR, "PRIORITY of a wrong size")
+            error = Http2ConnectionError if stream_id > self._last else Http2StreamError  # idle streams can't be reset
+            raise error(ErrorCode.FRAME_SIZE_ERROR, "PRIORITY of a wrong size")
 
     def _priority_update(self, stream_id: int, payload: bytes) -> None:
         """PRIORITY_UPDATE (RFC 9218, section 7.1): of a stream that there is, or that is about to come."""
@@ -809,13 +817,20 @@ class Http2(Sender):
 
     def _breach(self, stream_id: int, error: Http2StreamError) -> None:
         """A stream error (section 5.4.2)."""
-        self.allowance.spend(_LOST, "requests that break the protocol")
+        self.allowance.spend(_LOST, "streams that break the protocol")
         stream = self._streams.get(stream_id)
-        if stream is not None:
-            self._refuse(stream, ProtocolError(400, error.reason), error.code)
-        else:
+        if stream is None:
             self._host.write(rst_stream(stream_id, error.code))
             self._note_closed(stream_id, _RESET_BY_US)
+            return
+        if stream.sink is not None:
+            stream.sink.refused(ProtocolError(400, error.reason), -1)
+        self._reset(stream, error.code)
+
+    def _malformed(self, stream_id: int, error: ProtocolError) -> None:
+        """A request that has been handed over turns out to be malformed (section 8.1.1)."""
+        self.allowance.spend(_LOST, "requests that are malformed")
+        self._refuse(self._streams[stream_id], error, ErrorCode.PROTOCOL_ERROR)
 
     def _refuse(self, stream: Http2Stream, error: ProtocolError, code: int) -> None:
         """A request turns out to be such as is not served: say so, if no response has begun, and reset its stream."""

@@ -120,6 +120,10 @@ class RequestReader:
         if hosts > 1 or lengths > 1:
             raise ProtocolError(400, "more than one Host or Content-Length")
         if method == b"CONNECT" and protocol is None:
+            if path is not None or scheme is not None or not authority:
+                raise ProtocolError(
+                    400, "CONNECT with :path or :scheme, or without :authority"
+                )  # RFC 9113, section 8.5
             check_method(method)
         if path is None or scheme is None or (protocol is not None and method != b"CONNECT"):
             raise ProtocolError(400, "no :path or no :scheme")

@@ -24,7 +24,7 @@ from litmus.protocols.http2.frames import (
 from litmus.protocols.http2.priority import Scheduler
 from litmus.protocols.http2.response import Section, date_field
 from litmus.protocols.http2.stream import Carrier, Http2Stream, State
-from litmus.protocols.machine import Deadline, Host
+from litmus.protocols.machine import Host
 from litmus.protocols.response import ERROR_HEADERS, error_body
 
 QUEUED_MOST: Final = 32 << 10
@@ -154,6 +154,10 @@ class Sender(Carrier):
         """END_STREAM was written."""
         raise NotImplementedError
 
+    def stalled(self, stream: Http2Stream) -> None:
+        """A stream has something to send, and a window is in the way."""
+        raise NotImplementedError
+
     # What the receiving half calls
 
     def answer(self, stream_id: int, window: int, error: ProtocolError, is_head: bool) -> int:
@@ -199,7 +203,7 @@ class Sender(Carrier):
             if stream.window > 0:
                 self._scheduler.add(stream)
             else:
-                self._stalled(stream)
+                self.stalled(stream)
 
     def reprioritize(self, stream: Http2Stream, priority: int) -> None:
         """A stream has another priority from now on."""
@@ -222,7 +226,7 @@ class Sender(Carrier):
                 return
             if self.window <= 0:
                 for each in self._scheduler.streams():
-                    self._stalled(each)
+                    self.stalled(each)
                 return
             if left <= 0:
                 self._host.again()
@@ -283,7 +287,7 @@ class Sender(Carrier):
             self._end(stream)
         elif stream.window <= 0:
             self._scheduler.remove(stream)
-            self._stalled(stream)
+            self.stalled(stream)
         if stream.blocked and stream.queued <= QUEUED_LEAST:
             stream.blocked = False
             if stream.sink is not None:
@@ -299,12 +303,6 @@ class Sender(Carrier):
         elif stream.ending:
             self._host.write(header(0, _DATA, _END_STREAM, stream.id))
             self.ended(stream)
-
-    def _stalled(self, stream: Http2Stream) -> None:
-        """A stream has something to send, and a window is in the way: not for ever."""
-        if not stream.due:
-            stream.sent_before = stream.sent
-            self._host.arm(stream, Deadline.STALL)
 
 
 _WORTHWHILE: Final = 1 << 10

@@ -16,7 +16,7 @@ from litmus.protocols.errors import ResponseError
 from litmus.protocols.http2.encoder import EncodedField
 from litmus.protocols.http2.response import Section, date_field, interim_fields, length_field, trailer_fields
 from litmus.protocols.machine import Headers, Stream
-from litmus.protocols.request import NO_BODY, Request
+from litmus.protocols.request import Request
 from litmus.protocols.response import bodiless
 from litmus.units import count
 
@@ -56,7 +56,7 @@ TRANSITIONS: Final[dict[tuple[State, Event], State]] = {
 _ILLEGAL: Final = -1
 _NEXT: Final = tuple(tuple(int(TRANSITIONS.get((state, event), _ILLEGAL)) for event in Event) for state in State)
 _OPEN, _HALF_CLOSED_REMOTE, _CLOSED = int(State.OPEN), int(State.HALF_CLOSED_REMOTE), int(State.CLOSED)
-_UNKNOWN, _NO_BODY = UNKNOWN, NO_BODY
+_UNKNOWN: Final = UNKNOWN
 
 
 class Carrier:
@@ -165,9 +165,8 @@ class Http2Stream(Stream):
         "window",
     )
 
-    def begin(self, carrier: Carrier, stream_id: int, request: Request, window: int, room: int) -> None:
-        """Become the stream of a request. ``window`` and ``room`` are the initial sizes of both windows."""
-        ended = request.body == _NO_BODY
+    def begin(self, carrier: Carrier, stream_id: int, request: Request, ended: bool, window: int, room: int) -> None:
+        """Become the stream of a request, which has come whole if ``ended``, with windows of these initial sizes."""
         self.blocked = False
         self.body_complete = ended
         self.sink = None
@@ -341,8 +340,8 @@ class Http2Stream(Stream):
         self.trailers = None
 
 
-def open_stream(carrier: Carrier, stream_id: int, request: Request, window: int, room: int) -> Http2Stream:
+def open_stream(carrier: Carrier, stream_id: int, request: Request, ended: bool, window: int, room: int) -> Http2Stream:
     """A stream for a request: see ``Http2Stream.begin``."""
     stream = Http2Stream.__new__(Http2Stream)
-    stream.begin(carrier, stream_id, request, window, room)
+    stream.begin(carrier, stream_id, request, ended, window, room)
     return stream
