@@ -1,5 +1,6 @@
 from litmus.memory.lease cimport Lease
 from litmus.protocols.http1 cimport Http1
+from litmus.protocols.http2.request cimport RequestReader
 from litmus.protocols.limits cimport Limits
 from litmus.protocols.machine cimport Host
 from litmus.protocols.request cimport HeadParser
@@ -11,7 +12,7 @@ cdef Py_ssize_t _ENOUGH
 cdef class Sniffer:
     cdef Host _host
     cdef HeadParser _parser
-    cdef object _reader
+    cdef RequestReader _reader
     cdef Limits _limits
     cdef bint _draining
     cdef public bint blocked

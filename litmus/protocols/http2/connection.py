@@ -1,10 +1,8 @@
-"""The HTTP/2 machine (RFC 9113): one connection, its frames, and the streams that they belong to.
+"""The HTTP/2 machine (RFC 9113): one connection, and the frames that arrive over it.
 
-Every frame that arrives goes through ``_frame``; which of them a stream may get in its state is for the stream to know
-(``stream.py``). The sending half is in ``sending.py``.
-
-Content that arrives is held by its stream until the application asks for it. The connection's window is as large as
-those of all streams together, so a stream whose application does not read never holds up another.
+It is made in three layers. ``Sender`` (``sending.py``) knows who may send, how much, and when; ``Streams``
+(``streams.py``) what becomes of requests and their content; and ``Http2``, here, reads the frames, keeps what concerns
+the connection as a whole, and is its machine.
 """
 
 from __future__ import annotations
@@ -16,7 +14,6 @@ from litmus.memory.lease import Lease
 from litmus.protocols.errors import ProtocolError
 from litmus.protocols.http2 import allowance, priority
 from litmus.protocols.http2.decoder import Decoder
-from litmus.protocols.http2.encoder import status_field
 from litmus.protocols.http2.errors import (
     ErrorCode,
     Flooded,
@@ -48,8 +45,8 @@ from litmus.protocols.http2.frames import (
     window_update,
 )
 from litmus.protocols.http2.request import RequestReader
-from litmus.protocols.http2.sending import Sender
-from litmus.protocols.http2.stream import Event, Http2Stream, State, open_stream
+from litmus.protocols.http2.stream import Http2Stream, State, open_stream
+from litmus.protocols.http2.streams import RESET_BY_US, Streams
 from litmus.protocols.limits import Limits
 from litmus.protocols.machine import Deadline, Host, Machine, Timer
 from litmus.protocols.remembering import remember
@@ -73,28 +70,16 @@ _PREFACE, _SETTINGS, _OPEN, _CLOSING, _LINGER, _CLOSED = map(int, Phase)
 FRAGMENTS: Final = 64
 """Frames that a field block may come in."""
 
-SPARE: Final = 1 << 20
-"""Bytes by which the windows of a connection's streams may grow, all together, where applications read fast."""
-
-DISCARDED: Final = 256 << 10
-"""Bytes of a request's content that nobody wants, and that are worth receiving rather than to reset the stream."""
-
 FRAME_SIZE_SENT: Final = 64 << 10
 """Bytes in the largest frame that is sent, however large the peer takes them: others must get their turn."""
 
 _GLANCE: Final = 4 << 10
 """Bytes that are looked at in one piece. Most frames are small, and many of them come at once."""
 
-_REMEMBERED: Final = 256
-"""Closed streams of which it is remembered how that came, in each of two generations."""
-
 _DRAIN_PING: Final = b"draining"
 
-# How a stream was closed.
-_ENDED, _RESET_BY_PEER, _RESET_BY_US = range(3)
 
-
-class Http2(Sender):
+class Http2(Streams):
     """One HTTP/2 connection: the machine, and what its streams are carried by.
 
     Args:
@@ -110,59 +95,41 @@ class Http2(Sender):
         "_block_size",
         "_block_stream",
         "_burst",
-        "_closed",
-        "_closed_before",
         "_decoder",
         "_draining",
         "_extended",
-        "_granted",
-        "_half_closed",
         "_last",
-        "_limits",
         "_partial",
         "_phase",
         "_priorities",
         "_reader",
         "_requests",
-        "_room",
         "_running",
         "_settings_timer",
-        "_spare",
-        "_streams",
-        "_taken",
         "hungry",
         "lease",
     )
 
     def __init__(self, host: Host, reader: RequestReader, limits: Limits, extended: bool = False) -> None:
-        super().__init__(host)
+        super().__init__(host, limits)
         self._reader = reader
-        self._limits = limits
         self._extended = extended
         self.hungry = True
         self.lease: Lease | None = None
         self._phase: int = _PREFACE
         self._running = False
         self._partial = False
-        self._half_closed = False
         self._draining = False
         self._burst = 0
         self._requests = 0
         self._settings_timer = _SettingsTimer(self)
         self._decoder = Decoder()
-        self._streams: dict[int, Http2Stream] = {}
         self._last = 0
-        self._closed: dict[int, int] = {}
-        self._closed_before: dict[int, int] = {}
         self._priorities: dict[int, int] | None = None
         self._block: list[bytes] | None = None
         self._block_stream = 0
         self._block_flags = 0
         self._block_size = 0
-        self._granted = max(WINDOW, min(limits.streams * limits.window + SPARE, LARGEST_WINDOW))
-        self._room = self._granted
-        self._taken = 0
-        self._spare = SPARE
         self._greet()
 
     @property
@@ -182,9 +149,9 @@ class Http2(Sender):
             return Deadline.NONE
         if self.blocked:
             return Deadline.WRITE
-        if self._block is not None or (self._partial and not self._streams):
+        if self._block is not None or (self._partial and not self.streams):
             return Deadline.HEAD
-        if self._streams:
+        if self.streams:
             return Deadline.NONE
         if self._draining:
             return Deadline.DRAIN
@@ -210,17 +177,17 @@ class Http2(Sender):
         if self._phase == _LINGER:
             lease.start = lease.end
         self._partial = lease.start < lease.end
-        if self._streams:
+        if self.streams:
             self.pump()
         self._settle()
         return self if self._phase != _CLOSED else None
 
     def eof(self) -> Machine | None:
         """The peer has finished sending: requests that have come whole are answered."""
-        self._half_closed = True
-        for stream in list(self._streams.values()):
+        self.half_closed = True
+        for stream in list(self.streams.values()):
             if stream.state != _HALF_CLOSED_REMOTE or (stream.queued and min(stream.window, self.window) <= 0):
-                self._lose(stream)
+                self.lose(stream)
             elif stream.sink is not None:
                 stream.sink.peer_finished()
         self._settle()
@@ -252,86 +219,20 @@ class Http2(Sender):
                 return self  # the peer has read everything in this very moment
             if self._block is not None or self._partial:
                 self._flooded("a frame or a field block that does not end")
-            elif not self._streams:
-                self._host.write(goaway(self._last, ErrorCode.NO_ERROR, "idle"))
+            elif not self.streams:
+                self._host.write(goaway(self._last, ErrorCode.NO_ERROR, "nothing is under way"))
                 self._cut()
         else:
             self._cut()
         return self if self._phase != _CLOSED else None
 
-    # Carrier: what the streams call about what they receive
+    # Streams: what becomes of the connection
 
-    def wanted(self, stream: Http2Stream) -> None:
-        """See ``Carrier.wanted``."""
-        if stream.must_continue:
-            stream.must_continue = False
-            self.send_interim(stream, 100, (status_field(100),))
-        if not stream.due:
-            stream.progress = 0
-            self._host.arm(stream, Deadline.BODY)
-
-    def consumed(self, stream: Http2Stream, size: int) -> None:
-        """See ``Carrier.consumed``. Content that is taken as it comes may be waiting for a window: that grows."""
-        self._credit(size)
-        if stream.state == _STREAM_OPEN:
-            stream.taken += size
-            if 2 * stream.taken >= stream.granted:
-                more = min(stream.granted, self._spare)
-                self._spare -= more
-                stream.granted += more
-                self._grant(stream, stream.taken + more)
-
-    def cut(self, stream: Http2Stream) -> None:
-        """See ``Carrier.cut``."""
-        self._reset(stream, ErrorCode.INTERNAL_ERROR)
-
-    def overdue(self, stream: Http2Stream) -> None:
-        """See ``Carrier.overdue``: content does not come, or go, or nobody wants it any more."""
-        state = stream.state
-        if state == _HALF_CLOSED_LOCAL:
-            self._reset(stream, ErrorCode.NO_ERROR)
-            return
-        if stream.waiting and state == _STREAM_OPEN:
-            if stream.progress < self._limits.body_progress:
-                self._refuse(stream, ProtocolError(408, "the request body comes too slowly"), ErrorCode.NO_ERROR)
-                return
-            stream.progress = 0
-            self._host.arm(stream, Deadline.BODY)
-        if stream.queued:
-            if stream.sent == stream.sent_before:
-                self._reset(stream, ErrorCode.CANCEL)
-                return
-            stream.sent_before = stream.sent
-            self._host.arm(stream, Deadline.STALL)
-
-    def ended(self, stream: Http2Stream) -> None:
-        """See ``Sender.ended``."""
-        if stream.state == _STREAM_CLOSED:
-            return  # writing found the connection gone
-        stream.move(_OUR_END)
-        stream.sink = None
-        self.allowance.earn(_RESPONSE)
-        if stream.state == _STREAM_CLOSED:
-            self._remove(stream, _ENDED)
-            return
-        # The whole response, and not the whole request: what still comes of it is dropped, or called off (section 8.1).
-        self._credit(stream.unread())
-        stream.drop()
-        if stream.must_continue or stream.expected - stream.received > DISCARDED:
-            self._reset(stream, ErrorCode.NO_ERROR)
-            return
-        stream.progress = 0
-        if stream.granted > stream.room:
-            self._grant(stream, stream.granted - stream.room)
-        self._host.arm(stream, Deadline.LINGER)
-
-    def stalled(self, stream: Http2Stream) -> None:
-        """See ``Sender.stalled``. It is not for ever, and not at all when no WINDOW_UPDATE can come any more."""
-        if self._half_closed:
-            self._lose(stream)
-        elif not stream.due:
-            stream.sent_before = stream.sent
-            self._host.arm(stream, Deadline.STALL)
+    def emptied(self) -> None:
+        """See ``Streams.emptied``."""
+        if not self._running:
+            self._settle()
+            self._host.wake()
 
     # Inside: the connection
 
@@ -346,7 +247,7 @@ class Http2(Sender):
             values[Setting.INITIAL_WINDOW_SIZE] = self._limits.window
         if self._extended:
             values[Setting.ENABLE_CONNECT_PROTOCOL] = 1
-        self._host.write(settings(values) + window_update(0, self._granted - WINDOW))
+        self._host.write(settings(values) + window_update(0, self.granted - WINDOW))
         self._host.arm(self._settings_timer, Deadline.HEAD)
 
     def settings_overdue(self) -> None:
@@ -372,8 +273,8 @@ class Http2(Sender):
 
     def _settle(self) -> None:
         """See whether the connection has come to its end."""
-        if not self._streams:
-            if self._half_closed:
+        if not self.streams:
+            if self.half_closed:
                 self._cut()
             elif self._phase == _CLOSING:
                 self._linger()
@@ -391,11 +292,12 @@ class Http2(Sender):
 
     def _give_up(self) -> None:
         """Nothing is served any more."""
+        self.receiving = False
         self._host.disarm(self.allowance)
         self._host.disarm(self._settings_timer)
         self._block = None
-        for stream in list(self._streams.values()):
-            self._lose(stream)
+        for stream in list(self.streams.values()):
+            self.lose(stream)
 
     # Inside: what arrives
 
@@ -410,7 +312,7 @@ class Http2(Sender):
             size = 0
             while self._phase < _LINGER and at + _HEADER_SIZE <= end:
                 size = data[at] << 16 | data[at + 1] << 8 | data[at + 2]
-                if size > FRAME_SIZE:
+                if size > _FRAME_SIZE:
                     raise Http2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, f"a frame of {count(size, 'byte')}")
                 if at + _HEADER_SIZE + size > end:
                     break
@@ -484,9 +386,9 @@ class Http2(Sender):
             else:
                 self.allowance.spend(_CHEAP, "frames of a type that is not known")  # ignored (section 4.1)
         except Http2StreamError as error:
-            self._breach(stream_id, error)
+            self.breach(stream_id, error)
         except ProtocolError as error:
-            self._malformed(stream_id, error)
+            self.malformed(self.streams[stream_id], error)
 
     def _headers(self, flags: int, stream_id: int, payload: bytes) -> None:
         """HEADERS (section 6.2). Its priority is that of RFC 7540, and ignored."""
@@ -521,8 +423,8 @@ class Http2(Sender):
     def _field_block(self, flags: int, stream_id: int, block: bytes) -> None:
         """A whole field block: a request, or the trailers of one."""
         ended = flags & _END_STREAM != 0
-        if stream_id in self._streams:
-            self._trailers(self._streams[stream_id], ended, block)
+        if stream_id in self.streams:
+            self._trailers(self.streams[stream_id], ended, block)
             return
         if not stream_id & 1:
             raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "a stream of a client's with an even number")
@@ -542,9 +444,9 @@ class Http2(Sender):
             if request is None:
                 return
         self._last = stream_id
-        if len(self._streams) >= self._limits.streams:
+        if len(self.streams) >= self._limits.streams:
             self.allowance.spend(_LOST, "streams beyond the limit")
-            self._note_closed(stream_id, _RESET_BY_US)
+            self.note_closed(stream_id, RESET_BY_US)
             self._host.write(rst_stream(stream_id, ErrorCode.REFUSED_STREAM))
             return
         self._requests += 1
@@ -554,7 +456,7 @@ class Http2(Sender):
             stream.priority = self._priorities.pop(stream_id)
         if not ended:
             stream.limit = self._limit(request)
-        self._streams[stream_id] = stream
+        self.streams[stream_id] = stream
         self._host.request(request, stream)
         if self._requests == self._limits.requests:
             self._close("the last request of this connection")
@@ -595,12 +497,12 @@ class Http2(Sender):
         if not ended:
             raise ProtocolError(400, "a second header section")
         self._reader.check_trailers(fields)
-        self._peer_ended(stream)
+        self.peer_ended(stream)
 
     def _late_headers(self, stream_id: int, block: bytes) -> None:
         """HEADERS on a stream that is closed (section 5.1)."""
-        how = self._how_closed(stream_id)
-        if how == _RESET_BY_US:
+        how = self.how_closed(stream_id)
+        if how == RESET_BY_US:
             self.allowance.spend(_CHEAP, "frames on closed streams")
             try:
                 self._decode(block)
@@ -614,91 +516,35 @@ class Http2(Sender):
     def _data(self, flags: int, stream_id: int, payload: bytes) -> None:
         """DATA (section 6.1). Padding counts for the windows (section 6.9.1), and is given back at once."""
         size = len(payload)
-        if size > self._room:
+        if size > self.room:
             raise Http2ConnectionError(ErrorCode.FLOW_CONTROL_ERROR, "more DATA than the connection's window")
-        self._room -= size
+        self.room -= size
         if flags & _PADDED:
             payload = _unpadded(flags, payload, 0)
-        stream = self._streams.get(stream_id)
+        stream = self.streams.get(stream_id)
         if stream is None:
-            self._credit(size)
+            self.credit(size)
             self._check_begun(stream_id, "DATA")
             self.allowance.spend(_CHEAP, "DATA on closed streams")
-            if self._how_closed(stream_id) != _RESET_BY_US:
+            if self.how_closed(stream_id) != RESET_BY_US:
                 raise Http2StreamError(ErrorCode.STREAM_CLOSED, "DATA on a closed stream")
             return
-        state = stream.state
-        if state != _STREAM_OPEN and state != _HALF_CLOSED_LOCAL:
-            self._credit(size)
-            raise Http2StreamError(ErrorCode.STREAM_CLOSED, "DATA behind the end of a request")
-        if size > stream.room:
-            self._credit(size)
-            raise Http2StreamError(ErrorCode.FLOW_CONTROL_ERROR, "more DATA than the stream's window")
-        stream.room -= size
-        content = len(payload)
-        if content < size:
-            self._credit(size - content)
-            stream.taken += size - content
         ended = flags & _END_STREAM != 0
-        if not content and not ended:
+        if not payload and not ended:
             self.allowance.spend(_CHEAP if size else _WASTED, "empty DATA")
-        stream.received += content
-        if stream.received > stream.expected >= 0:
-            self._credit(content)
-            raise ProtocolError(400, "more content than Content-Length says")
-        if state == _HALF_CLOSED_LOCAL:
-            if ended:
-                self._credit(content)
-                self._peer_ended(stream)
-            else:
-                self._discard(stream, content)
-            return
-        if stream.received > stream.limit > 0:
-            self._credit(content)
-            error = ProtocolError(413, f"the body is longer than {count(stream.limit, 'byte')}")
-            self._refuse(stream, error, ErrorCode.NO_ERROR)
-            return
-        if content:
-            stream.progress += content
-            stream.must_continue = False
-            stream.deliver(payload)
-        if ended:
-            self._peer_ended(stream)
-        elif content and stream.sink is not None:
-            stream.sink.body_arrived()
-
-    def _peer_ended(self, stream: Http2Stream) -> None:
-        """The request has come whole."""
-        if stream.received != stream.expected >= 0:
-            raise ProtocolError(400, "less content than Content-Length says")
-        stream.move(Event.PEER_END)
-        stream.must_continue = False
-        if stream.state == _STREAM_CLOSED:
-            self._remove(stream, _ENDED)
-        elif stream.sink is not None:
-            stream.sink.body_arrived()
-
-    def _discard(self, stream: Http2Stream, size: int) -> None:
-        """Drop content that nobody wants, while that costs less than to have the peer cut off."""
-        self._credit(size)
-        stream.progress += size
-        if stream.progress > DISCARDED:
-            self._reset(stream, ErrorCode.NO_ERROR)
-        elif size:
-            self._grant(stream, size)
+        self.content(stream, payload, size, ended)
 
     def _rst_stream(self, stream_id: int, payload: bytes) -> None:
         """RST_STREAM (section 6.4). Cheap to send, and what was done for the request was for nothing."""
         if len(payload) != 4:
             raise Http2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "RST_STREAM of a wrong size")
         self._check_begun(stream_id, "RST_STREAM")
-        stream = self._streams.get(stream_id)
+        stream = self.streams.get(stream_id)
         # That its response has gone already is no merit of the peer's: it has to cost more than that has earned.
         self.allowance.spend(_LOST + _CHEAP, "requests that are reset")
         if stream is None:
             return
-        stream.move(Event.RESET)
-        self._remove(stream, _RESET_BY_PEER)
+        self.peer_reset(stream)
 
     def _settings(self, flags: int, stream_id: int, payload: bytes) -> None:
         """SETTINGS (section 6.5)."""
@@ -726,8 +572,8 @@ class Http2(Sender):
         elif setting == Setting.INITIAL_WINDOW_SIZE:
             if value > LARGEST_WINDOW:
                 raise Http2ConnectionError(ErrorCode.FLOW_CONTROL_ERROR, "SETTINGS_INITIAL_WINDOW_SIZE too large")
-            self.resize_windows(value, list(self._streams.values()))
-            if any(stream.window > LARGEST_WINDOW for stream in self._streams.values()):
+            self.resize_windows(value, list(self.streams.values()))
+            if any(stream.window > LARGEST_WINDOW for stream in self.streams.values()):
                 raise Http2ConnectionError(ErrorCode.FLOW_CONTROL_ERROR, "a stream's window too large")
         elif setting == Setting.MAX_FRAME_SIZE:
             if not FRAME_SIZE <= value <= LARGEST_FRAME_SIZE:
@@ -770,7 +616,7 @@ class Http2(Sender):
                 raise Http2ConnectionError(ErrorCode.FLOW_CONTROL_ERROR, "the connection's window too large")
             return
         self._check_begun(stream_id, "WINDOW_UPDATE")
-        stream = self._streams.get(stream_id)
+        stream = self.streams.get(stream_id)
         if stream is None:
             return  # it was on its way when the stream was closed
         if not size:
@@ -800,7 +646,7 @@ class Http2(Sender):
         if not target & 1:
             raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "PRIORITY_UPDATE of no stream of a client's")
         wanted = priority.parse(payload[4:])
-        stream = self._streams.get(target)
+        stream = self.streams.get(target)
         if stream is not None:
             self.reprioritize(stream, wanted)
         elif target > self._last:
@@ -815,30 +661,6 @@ class Http2(Sender):
 
     # Inside: what is answered without an application, or against it
 
-    def _breach(self, stream_id: int, error: Http2StreamError) -> None:
-        """A stream error (section 5.4.2)."""
-        self.allowance.spend(_LOST, "streams that break the protocol")
-        stream = self._streams.get(stream_id)
-        if stream is None:
-            self._host.write(rst_stream(stream_id, error.code))
-            self._note_closed(stream_id, _RESET_BY_US)
-            return
-        if stream.sink is not None:
-            stream.sink.refused(ProtocolError(400, error.reason), -1)
-        self._reset(stream, error.code)
-
-    def _malformed(self, stream_id: int, error: ProtocolError) -> None:
-        """A request that has been handed over turns out to be malformed (section 8.1.1)."""
-        self.allowance.spend(_LOST, "requests that are malformed")
-        self._refuse(self._streams[stream_id], error, ErrorCode.PROTOCOL_ERROR)
-
-    def _refuse(self, stream: Http2Stream, error: ProtocolError, code: int) -> None:
-        """A request turns out to be such as is not served: say so, if no response has begun, and reset its stream."""
-        size = -1 if stream.begun else self.answer(stream.id, stream.window, error, stream.is_head())
-        if stream.sink is not None:
-            stream.sink.refused(error, size)
-        self._reset(stream, ErrorCode.CANCEL if stream.begun and not code else code)
-
     def _turn_away(self, stream_id: int, ended: bool, error: ProtocolError, fields: list[tuple[bytes, bytes]]) -> None:
         """Answer a request that no application gets to see. A malformed one is a stream error (section 8.1.1)."""
         asked = dict(fields)
@@ -850,70 +672,8 @@ class Http2(Sender):
             self._host.write(rst_stream(stream_id, ErrorCode.PROTOCOL_ERROR))
         elif not ended:
             self._host.write(rst_stream(stream_id, ErrorCode.NO_ERROR))
-        self._note_closed(stream_id, _RESET_BY_US)
+        self.note_closed(stream_id, RESET_BY_US)
         self.allowance.spend(_LOST, "requests that are refused")
-
-    # Inside: windows for content
-
-    def _credit(self, size: int) -> None:
-        """Content has left the connection: the peer may send as much again, and is told so now and then."""
-        self._taken += size
-        if 2 * self._taken >= self._granted and self._phase < _LINGER:
-            self._room += self._taken
-            self._host.write(window_update(0, self._taken))
-            self._taken = 0
-
-    def _grant(self, stream: Http2Stream, size: int) -> None:
-        """The peer may send ``size`` bytes more on a stream."""
-        stream.room += size
-        stream.taken = 0
-        self._host.write(window_update(stream.id, size))
-
-    # Inside: streams that are closed
-
-    def _reset(self, stream: Http2Stream, code: int) -> None:
-        """Close a stream from our side (section 6.4)."""
-        stream.move(Event.RESET)
-        self._host.write(rst_stream(stream.id, code))
-        self._remove(stream, _RESET_BY_US)
-
-    def _lose(self, stream: Http2Stream) -> None:
-        """The connection is over for a stream."""
-        stream.move(Event.RESET)
-        self._remove(stream, _RESET_BY_US)
-
-    def _remove(self, stream: Http2Stream, how: int) -> None:
-        """A stream is closed: give back what it had, and tell the exchange, if one is in progress."""
-        del self._streams[stream.id]
-        self._note_closed(stream.id, how)
-        if stream.due:
-            self._host.disarm(stream)
-        self._spare += stream.granted - self._limits.window
-        if how != _ENDED:
-            self.forget(stream)
-            self._credit(stream.unread())
-            stream.drop()
-            stream.blocked = False
-        sink = stream.sink
-        if sink is not None:
-            stream.sink = None
-            sink.disconnected()
-        if not self._streams and not self._running:
-            self._settle()
-            self._host.wake()
-
-    def _note_closed(self, stream_id: int, how: int) -> None:
-        if len(self._closed) == _REMEMBERED:
-            self._closed_before = self._closed
-            self._closed = {}
-        self._closed[stream_id] = how
-
-    def _how_closed(self, stream_id: int) -> int:
-        """How a stream was closed, -1 if that is too long ago, or it was never open."""
-        how = self._closed.get(stream_id)
-        if how is None:
-            how = self._closed_before.get(stream_id, -1)
-        return how
 
 
 class _SettingsTimer(Timer):
@@ -949,6 +709,5 @@ _DATA, _HEADERS, _PRIORITY, _RST_STREAM, _SETTINGS_FRAME, _PUSH_PROMISE, _PING, 
 _CONTINUATION, _PRIORITY_UPDATE = int(Type.CONTINUATION), int(Type.PRIORITY_UPDATE)
 _ACK, _END_STREAM, _END_HEADERS, _PADDED, _PRIORITY_FLAG = ACK, END_STREAM, END_HEADERS, PADDED, PRIORITY
 _HEADER_SIZE, _FRAME_SIZE = HEADER_SIZE, FRAME_SIZE
-_OUR_END: Final = int(Event.OUR_END)
 _, _STREAM_OPEN, _HALF_CLOSED_REMOTE, _HALF_CLOSED_LOCAL, _STREAM_CLOSED = map(int, State)
-_CHEAP, _WASTED, _LOST, _RESPONSE = allowance.CHEAP, allowance.WASTED, allowance.LOST, allowance.RESPONSE
+_CHEAP, _WASTED, _LOST = allowance.CHEAP, allowance.WASTED, allowance.LOST

@@ -1,0 +1,308 @@
+"""The streams of a connection, from request to end: content that arrives, deadlines, refusals, and closed streams.
+
+Content is held by its stream until the application asks for it, and the window of the connection is as large as those
+of all its streams together: so a stream whose application does not read never holds up another.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from litmus.protocols.errors import ProtocolError
+from litmus.protocols.http2 import allowance
+from litmus.protocols.http2.encoder import status_field
+from litmus.protocols.http2.errors import ErrorCode, Http2StreamError
+from litmus.protocols.http2.frames import LARGEST_WINDOW, WINDOW, rst_stream, window_update
+from litmus.protocols.http2.sending import Sender
+from litmus.protocols.http2.stream import Event, Http2Stream, State
+from litmus.protocols.limits import Limits
+from litmus.protocols.machine import Deadline, Host
+from litmus.units import count
+
+SPARE: Final = 1 << 20
+"""Bytes by which the windows of a connection's streams may grow, all together, where applications read fast."""
+
+DISCARDED: Final = 256 << 10
+"""Bytes of a request's content that nobody wants, and that are worth receiving rather than to reset the stream."""
+
+REMEMBERED: Final = 256
+"""Closed streams of which it is remembered how that came, in each of two generations."""
+
+ENDED, RESET_BY_PEER, RESET_BY_US = range(3)
+"""How a stream was closed."""
+
+
+class Streams(Sender):
+    """The streams of a connection.
+
+    Args:
+        host: the connection below.
+        limits: what the peer may demand.
+
+    Attributes:
+        streams: those that are not closed, by their identifiers.
+        room: bytes of content that the peer may send now, on all of them together.
+        granted: bytes that it may send when everything was consumed.
+        half_closed: the peer has finished sending; nothing that it would have to say can come any more.
+        receiving: what arrives is for streams.
+    """
+
+    __slots__ = (
+        "_closed",
+        "_closed_before",
+        "_limits",
+        "_spare",
+        "_taken",
+        "granted",
+        "half_closed",
+        "receiving",
+        "room",
+        "streams",
+    )
+
+    def __init__(self, host: Host, limits: Limits) -> None:
+        super().__init__(host)
+        self._limits = limits
+        self.streams: dict[int, Http2Stream] = {}
+        self.granted = max(WINDOW, min(limits.streams * limits.window + SPARE, LARGEST_WINDOW))
+        self.room = self.granted
+        self.half_closed = False
+        self.receiving = True
+        self._taken = 0
+        self._spare = SPARE
+        self._closed: dict[int, int] = {}
+        self._closed_before: dict[int, int] = {}
+
+    def emptied(self) -> None:
+        """The last stream is closed."""
+        raise NotImplementedError
+
+    # Carrier: what the streams call about what they receive
+
+    def wanted(self, stream: Http2Stream) -> None:
+        """See ``Carrier.wanted``."""
+        if stream.must_continue:
+            stream.must_continue = False
+            self.send_interim(stream, 100, (status_field(100),))
+        if not stream.due:
+            stream.progress = 0
+            self._host.arm(stream, Deadline.BODY)
+
+    def consumed(self, stream: Http2Stream, size: int) -> None:
+        """See ``Carrier.consumed``. Content that is taken as it comes may be waiting for a window: that grows."""
+        self.credit(size)
+        if stream.state == _OPEN:
+            stream.taken += size
+            if 2 * stream.taken >= stream.granted:
+                more = min(stream.granted, self._spare)
+                self._spare -= more
+                stream.granted += more
+                self._grant(stream, stream.taken + more)
+
+    def cut(self, stream: Http2Stream) -> None:
+        """See ``Carrier.cut``."""
+        self.reset(stream, ErrorCode.INTERNAL_ERROR)
+
+    def overdue(self, stream: Http2Stream) -> None:
+        """See ``Carrier.overdue``: content does not come, or go, or nobody wants it any more."""
+        state = stream.state
+        if state == _HALF_CLOSED_LOCAL:
+            self.reset(stream, ErrorCode.NO_ERROR)
+            return
+        if stream.waiting and state == _OPEN:
+            if stream.progress < self._limits.body_progress:
+                self.refuse(stream, ProtocolError(408, "the request body comes too slowly"), ErrorCode.NO_ERROR)
+                return
+            stream.progress = 0
+            self._host.arm(stream, Deadline.BODY)
+        if stream.queued:
+            if stream.sent == stream.sent_before:
+                self.reset(stream, ErrorCode.CANCEL)
+                return
+            stream.sent_before = stream.sent
+            self._host.arm(stream, Deadline.STALL)
+
+    # Sender: what becomes of streams that send
+
+    def ended(self, stream: Http2Stream) -> None:
+        """See ``Sender.ended``."""
+        if stream.state == _CLOSED:
+            return  # writing found the connection gone
+        stream.move(_OUR_END)
+        stream.sink = None
+        self.allowance.earn(_RESPONSE)
+        if stream.state == _CLOSED:
+            self._remove(stream, _ENDED)
+            return
+        # The whole response, and not the whole request: what still comes of it is dropped, or called off (section 8.1).
+        self.credit(stream.unread())
+        stream.drop()
+        if stream.must_continue or stream.expected - stream.received > DISCARDED:
+            self.reset(stream, ErrorCode.NO_ERROR)
+            return
+        stream.progress = 0
+        if stream.granted > stream.room:
+            self._grant(stream, stream.granted - stream.room)
+        self._host.arm(stream, Deadline.LINGER)
+
+    def stalled(self, stream: Http2Stream) -> None:
+        """See ``Sender.stalled``. It is not for ever, and not at all when no WINDOW_UPDATE can come any more."""
+        if self.half_closed:
+            self.lose(stream)
+        elif not stream.due:
+            stream.sent_before = stream.sent
+            self._host.arm(stream, Deadline.STALL)
+
+    # What arrives
+
+    def content(self, stream: Http2Stream, content: bytes, size: int, ended: bool) -> None:
+        """Content has come for a stream, in a frame with a payload of ``size`` bytes, which is what windows count.
+
+        Raises ProtocolError when the request is malformed, Http2StreamError for content that must not come.
+        """
+        state = stream.state
+        if state != _OPEN and state != _HALF_CLOSED_LOCAL:
+            self.credit(size)
+            raise Http2StreamError(ErrorCode.STREAM_CLOSED, "DATA behind the end of a request")
+        if size > stream.room:
+            self.credit(size)
+            raise Http2StreamError(ErrorCode.FLOW_CONTROL_ERROR, "more DATA than the stream's window")
+        stream.room -= size
+        length = len(content)
+        if length < size:  # padding is consumed at once
+            self.credit(size - length)
+            stream.taken += size - length
+        stream.received += length
+        stream.progress += length
+        if stream.received > stream.expected >= 0:
+            self.credit(length)
+            raise ProtocolError(400, "more content than Content-Length says")
+        if state == _HALF_CLOSED_LOCAL:
+            self.credit(length)
+            if ended:
+                self.peer_ended(stream)
+            elif stream.progress > DISCARDED:
+                self.reset(stream, ErrorCode.NO_ERROR)
+            elif size:
+                self._grant(stream, size)
+            return
+        if stream.received > stream.limit > 0:
+            self.credit(length)
+            error = ProtocolError(413, f"the body is longer than {count(stream.limit, 'byte')}")
+            self.refuse(stream, error, ErrorCode.NO_ERROR)
+            return
+        if length:
+            stream.must_continue = False
+            stream.deliver(content)
+        if ended:
+            self.peer_ended(stream)
+        elif length and stream.sink is not None:
+            stream.sink.body_arrived()
+
+    def peer_ended(self, stream: Http2Stream) -> None:
+        """The request has come whole. Raises ProtocolError when it has not."""
+        if stream.received != stream.expected >= 0:
+            raise ProtocolError(400, "less content than Content-Length says")
+        stream.move(Event.PEER_END)
+        stream.must_continue = False
+        if stream.state == _CLOSED:
+            self._remove(stream, _ENDED)
+        elif stream.sink is not None:
+            stream.sink.body_arrived()
+
+    def peer_reset(self, stream: Http2Stream) -> None:
+        """The peer has reset a stream."""
+        stream.move(Event.RESET)
+        self._remove(stream, RESET_BY_PEER)
+
+    # What is said against a stream
+
+    def breach(self, stream_id: int, error: Http2StreamError) -> None:
+        """A stream error (section 5.4.2)."""
+        self.allowance.spend(allowance.LOST, "streams that break the protocol")
+        stream = self.streams.get(stream_id)
+        if stream is None:
+            self._host.write(rst_stream(stream_id, error.code))
+            self.note_closed(stream_id, RESET_BY_US)
+            return
+        if stream.sink is not None:
+            stream.sink.refused(ProtocolError(400, error.reason), -1)
+        self.reset(stream, error.code)
+
+    def malformed(self, stream: Http2Stream, error: ProtocolError) -> None:
+        """A request that has been handed over turns out to be malformed (section 8.1.1)."""
+        self.allowance.spend(allowance.LOST, "requests that are malformed")
+        self.refuse(stream, error, ErrorCode.PROTOCOL_ERROR)
+
+    def refuse(self, stream: Http2Stream, error: ProtocolError, code: int) -> None:
+        """A request turns out to be such as is not served: say so, if no response has begun, and reset its stream."""
+        size = -1 if stream.begun else self.answer(stream.id, stream.window, error, stream.is_head())
+        if stream.sink is not None:
+            stream.sink.refused(error, size)
+        self.reset(stream, ErrorCode.CANCEL if stream.begun and not code else code)
+
+    def reset(self, stream: Http2Stream, code: int) -> None:
+        """Close a stream from our side (section 6.4)."""
+        stream.move(Event.RESET)
+        self._host.write(rst_stream(stream.id, code))
+        self._remove(stream, RESET_BY_US)
+
+    def lose(self, stream: Http2Stream) -> None:
+        """The connection is over for a stream."""
+        stream.move(Event.RESET)
+        self._remove(stream, RESET_BY_US)
+
+    # Windows
+
+    def credit(self, size: int) -> None:
+        """Content has left the connection: the peer may send as much again, and is told so now and then."""
+        self._taken += size
+        if 2 * self._taken >= self.granted and self.receiving:
+            self.room += self._taken
+            self._host.write(window_update(0, self._taken))
+            self._taken = 0
+
+    def _grant(self, stream: Http2Stream, size: int) -> None:
+        """The peer may send ``size`` bytes more on a stream."""
+        stream.room += size
+        stream.taken = 0
+        self._host.write(window_update(stream.id, size))
+
+    # Closed streams
+
+    def note_closed(self, stream_id: int, how: int) -> None:
+        """Remember how a stream was closed."""
+        if len(self._closed) == _REMEMBERED:
+            self._closed_before = self._closed
+            self._closed = {}
+        self._closed[stream_id] = how
+
+    def how_closed(self, stream_id: int) -> int:
+        """How a stream was closed; -1 if that is too long ago, or it was never open."""
+        how = self._closed.get(stream_id)
+        return self._closed_before.get(stream_id, -1) if how is None else how
+
+    def _remove(self, stream: Http2Stream, how: int) -> None:
+        """A stream is closed: give back what it had, and tell the exchange, if one is in progress."""
+        del self.streams[stream.id]
+        self.note_closed(stream.id, how)
+        if stream.due:
+            self._host.disarm(stream)
+        self._spare += stream.granted - self._limits.window
+        if how != _ENDED:
+            self.forget(stream)
+            self.credit(stream.unread())
+            stream.drop()
+            stream.blocked = False
+        sink = stream.sink
+        if sink is not None:
+            stream.sink = None
+            sink.disconnected()
+        if not self.streams:
+            self.emptied()
+
+
+# As plain numbers: looking up a member of an enumeration takes time.
+_OPEN, _HALF_CLOSED_LOCAL, _CLOSED = int(State.OPEN), int(State.HALF_CLOSED_LOCAL), int(State.CLOSED)
+_OUR_END, _ENDED, _REMEMBERED = int(Event.OUR_END), ENDED, REMEMBERED
+_RESPONSE: Final = allowance.RESPONSE
