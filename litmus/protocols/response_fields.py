@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from litmus.protocols.body import UNKNOWN
 from litmus.protocols.errors import ResponseError
@@ -28,7 +28,7 @@ class ResponseField:
         self.kind = kind
         self.line = line
         self.length = length
-        self.encoded: object = None
+        self.encoded: Any = None
 
 
 def response_field(header: tuple[bytes, bytes]) -> ResponseField:

@@ -4,7 +4,7 @@ from litmus.protocols.lines cimport RequestLine
 from litmus.protocols.request cimport Request
 
 
-cdef dict _VERSIONS
+cdef dict _VERSIONS, _OFFERED
 
 
 cdef class Client:

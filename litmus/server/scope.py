@@ -8,6 +8,7 @@ from litmus.asgi import VERSIONS, Scope
 from litmus.protocols.request import Request
 
 _VERSIONS = VERSIONS
+_OFFERED: Final[dict[str, dict[str, Any]]] = {"http.response.trailers": {}, "http.response.early_hint": {}}
 
 Address = tuple[str, int | None]
 
@@ -79,7 +80,7 @@ def http_scope(template: Scope, request: Request, state: dict[str, Any]) -> Scop
         raw_path = root_path.encode() + raw_path
     scope = template.copy()
     scope["asgi"] = _VERSIONS.copy()
-    scope["extensions"] = {"http.response.trailers": {}, "http.response.early_hint": {}}
+    scope["extensions"] = _OFFERED.copy()
     scope["method"] = line.verb
     scope["path"] = path
     scope["raw_path"] = raw_path

@@ -57,6 +57,7 @@ cdef class Http2(Streams):
     cdef _continuation(self, int flags, unsigned long stream_id, bytes payload)
     @cython.locals(ended=cython.bint, request=Request, known=Request, stream=Http2Stream)
     cdef _field_block(self, int flags, unsigned long stream_id, bytes block)
+    cdef _begin(self, unsigned long stream_id)
     cdef Request _request(self, bint ended, unsigned long stream_id, bytes block)
     cdef long long _limit(self, Request request) except -1
     @cython.locals(size=cython.Py_ssize_t, stream=Http2Stream, ended=cython.bint)

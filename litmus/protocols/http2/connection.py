@@ -8,7 +8,7 @@ the connection as a whole, and is its machine.
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Final, cast
+from typing import Final
 
 from litmus.memory.lease import Lease
 from litmus.protocols.errors import ProtocolError
@@ -46,7 +46,7 @@ from litmus.protocols.http2.frames import (
 )
 from litmus.protocols.http2.request import RequestReader
 from litmus.protocols.http2.stream import Http2Stream, State, open_stream
-from litmus.protocols.http2.streams import RESET_BY_US, Streams
+from litmus.protocols.http2.streams import RESET_BY_US, SKIPPED, Streams
 from litmus.protocols.limits import Limits
 from litmus.protocols.machine import Deadline, Host, Machine, Timer
 from litmus.protocols.remembering import remember
@@ -436,14 +436,14 @@ class Http2(Streams):
             return
         request: Request | None = None
         if ended:
-            known = cast("Request | None", self._decoder.recall(block))
+            known: Request | None = self._decoder.recall(block)
             if known is not None:
                 request = known.below(known.line)
         if request is None:
             request = self._request(ended, stream_id, block)
             if request is None:
                 return
-        self._last = stream_id
+        self._begin(stream_id)
         if len(self.streams) >= self._limits.streams:
             self.allowance.spend(_LOST, "streams beyond the limit")
             self.note_closed(stream_id, RESET_BY_US)
@@ -461,6 +461,12 @@ class Http2(Streams):
         if self._requests == self._limits.requests:
             self._close("the last request of this connection")
 
+    def _begin(self, stream_id: int) -> None:
+        """A stream is no more idle."""
+        if stream_id - self._last > 2:
+            self.skip(self._last + 2 if self._last else 1, stream_id)
+        self._last = stream_id
+
     def _request(self, ended: bool, stream_id: int, block: bytes) -> Request | None:
         """The request of a field block; None if it was refused."""
         fields: list[tuple[bytes, bytes]] = []
@@ -471,7 +477,7 @@ class Http2(Streams):
             if request.body > limit > 0:
                 raise ProtocolError(413, f"the body is longer than {count(limit, 'byte')}")
         except ProtocolError as error:
-            self._last = stream_id
+            self._begin(stream_id)
             self._turn_away(stream_id, ended, error, fields)
             return None
         if ended:
@@ -508,7 +514,7 @@ class Http2(Streams):
                 self._decode(block)
             except ProtocolError:
                 return
-        elif how < 0:
+        elif how == SKIPPED:
             raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "a stream with a number that is not higher")
         else:
             raise Http2ConnectionError(ErrorCode.STREAM_CLOSED, "HEADERS on a closed stream")

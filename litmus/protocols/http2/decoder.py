@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from litmus.protocols.http2.errors import HeaderListTooLarge, HpackError
 from litmus.protocols.http2.huffman import SHORTEST, decode, decoded_size
@@ -66,7 +66,7 @@ class Decoder:
         """The entries of the dynamic table, the newest first, as they are indexed."""
         return self._entries[::-1]
 
-    def recall(self, block: bytes) -> object:
+    def recall(self, block: bytes) -> Any:
         """What was remembered of this very block; None: it has to be decoded."""
         return self._known.get(block)
 

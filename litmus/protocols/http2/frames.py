@@ -59,14 +59,31 @@ PADDED: Final = 0x8
 PRIORITY: Final = 0x20
 """Flags."""
 
-_HEADER: Final = struct.Struct(">IBI")
-_pack: Final = _HEADER.pack
+_HEADER: Final = struct.Struct(">IBI").pack
+_BEGINNING: Final = struct.Struct(">IB").pack
 _WORD: Final = struct.Struct(">I").pack
 
 
 def header(size: int, kind: int, flags: int, stream: int) -> bytes:
     """The header of a frame with ``size`` bytes of payload."""
-    return _pack(size << 8 | kind, flags, stream)
+    return _HEADER(size << 8 | kind, flags, stream)
+
+
+def headers_beginning(size: int) -> bytes:
+    """The header of a HEADERS frame with a whole block of ``size`` bytes, but for its stream: the last four bytes."""
+    return _SHORT_HEADERS[size] if size < _SHORT else _BEGINNING(size << 8 | _HEADERS, END_HEADERS)
+
+
+def data_beginning(size: int, end: bool) -> bytes:
+    """The header of a DATA frame with ``size`` bytes of payload, but for its stream."""
+    if end and size < _SHORT:
+        return _SHORT_DATA[size]
+    return _BEGINNING(size << 8 | _DATA, END_STREAM if end else 0)
+
+
+def word(number: int) -> bytes:
+    """A number of 32 bits, as the identifiers of streams are."""
+    return _WORD(number)
 
 
 def settings(values: dict[Setting, int]) -> bytes:
@@ -113,5 +130,11 @@ def field_block(block: bytes, flags: int, stream: int, size: int) -> bytes:
 
 
 # As plain numbers: looking up a member of an enumeration takes time.
-_HEADERS, _RST_STREAM, _WINDOW_UPDATE = int(Type.HEADERS), int(Type.RST_STREAM), int(Type.WINDOW_UPDATE)
+_DATA, _HEADERS = int(Type.DATA), int(Type.HEADERS)
+_RST_STREAM, _WINDOW_UPDATE = int(Type.RST_STREAM), int(Type.WINDOW_UPDATE)
 _END_HEADERS: Final = END_HEADERS
+
+# Most frames of a response are short, and to make their headers takes longer than to look them up.
+_SHORT: Final = 1024
+_SHORT_HEADERS: Final = [_BEGINNING(size << 8 | Type.HEADERS, END_HEADERS) for size in range(_SHORT)]
+_SHORT_DATA: Final = [_BEGINNING(size << 8 | Type.DATA, END_STREAM) for size in range(_SHORT)]

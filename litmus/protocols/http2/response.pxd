@@ -15,9 +15,11 @@ cdef class Section:
     cdef public long long length
 
     @cython.locals(fields=list, field=ResponseField, kind=cython.int)
-    cdef _collect(self, int status, headers)
+    cdef collect(self, int status, headers)
 
 
+@cython.locals(section=Section)
+cpdef Section header_section(int status, headers)
 cpdef EncodedField date_field(bytes line)
 cpdef EncodedField length_field(Py_ssize_t size)
-cdef _encoded(ResponseField field)
+cdef EncodedField _encoded(ResponseField field)

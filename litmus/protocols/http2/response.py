@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, cast
+from typing import Final
 
 from litmus.protocols.body import UNKNOWN
 from litmus.protocols.errors import ResponseError
@@ -14,7 +14,7 @@ from litmus.protocols.response_fields import CONTENT_LENGTH, DATE, PLAIN, Respon
 
 
 class Section:
-    """A response's header section in the making.
+    """A response's header section in the making. ``header_section`` makes them.
 
     Attributes:
         fields: what goes out, :status first.
@@ -24,15 +24,12 @@ class Section:
 
     __slots__ = ("dated", "fields", "length")
 
-    def __init__(self, status: int, headers: Headers) -> None:
-        """Raises ResponseError when it cannot go out like this."""
-        self.length = UNKNOWN
-        self.dated = False
+    def collect(self, status: int, headers: Headers) -> None:
+        """Take in what the application sends."""
         if status < 200 or status > 599:
             check_status(status)
-        self._collect(status, headers)
-
-    def _collect(self, status: int, headers: Headers) -> None:
+        self.length = _UNKNOWN
+        self.dated = False
         fields = [status_field(status)]
         for header in headers:
             field = response_field(header)
@@ -51,6 +48,13 @@ class Section:
                 self.dated = True
                 fields.append(_encoded(field))
         self.fields = fields
+
+
+def header_section(status: int, headers: Headers) -> Section:
+    """The header section of a final response. Raises ResponseError when it cannot go out like this."""
+    section = Section.__new__(Section)
+    section.collect(status, headers)
+    return section
 
 
 def interim_fields(status: int, headers: Headers) -> tuple[EncodedField, ...]:
@@ -87,7 +91,8 @@ def _encoded(field: ResponseField) -> EncodedField:
     if field.encoded is None:
         name, _, value = field.line.partition(b":")
         field.encoded = EncodedField(name.lower(), value.strip(b" \t\r\n"))  # RFC 9113, section 8.2.1
-    return cast(EncodedField, field.encoded)
+    encoded: EncodedField = field.encoded
+    return encoded
 
 
 _DATES: Final[dict[bytes, EncodedField]] = {}

@@ -2,12 +2,12 @@ cimport cython
 
 from litmus.protocols.http2.allowance cimport Allowance
 from litmus.protocols.http2.encoder cimport Encoder
-from litmus.protocols.http2.frames cimport field_block, header
+from litmus.protocols.http2.frames cimport data_beginning, field_block, header, headers_beginning, word
 from litmus.protocols.http2.priority cimport Scheduler
 from litmus.protocols.http2.stream cimport Carrier, Http2Stream
 from litmus.protocols.machine cimport Host
 
-cdef int _DATA, _HEADERS, _END_STREAM, _END_HEADERS, _CLOSED
+cdef int _DATA, _END_STREAM, _CLOSED
 cdef Py_ssize_t _QUEUED_MOST, _TURN, _WORTHWHILE
 
 
@@ -22,7 +22,7 @@ cdef class Sender(Carrier):
     cdef readonly long long initial_window
     cdef public long long window
 
-    @cython.locals(size=cython.Py_ssize_t, block=bytes)
+    @cython.locals(size=cython.Py_ssize_t, block=bytes, stream_id=bytes, head=bytes, data=bytes)
     cpdef send_head(self, Http2Stream stream, tuple fields, bytes body, bint end)
     @cython.locals(size=cython.Py_ssize_t)
     cpdef send_data(self, Http2Stream stream, bytes data, bint end)

@@ -13,16 +13,18 @@ from litmus.protocols.http2 import allowance
 from litmus.protocols.http2.allowance import Allowance
 from litmus.protocols.http2.encoder import EncodedField, Encoder
 from litmus.protocols.http2.frames import (
-    END_HEADERS,
     END_STREAM,
     FRAME_SIZE,
     WINDOW,
     Type,
+    data_beginning,
     field_block,
     header,
+    headers_beginning,
+    word,
 )
 from litmus.protocols.http2.priority import Scheduler
-from litmus.protocols.http2.response import Section, date_field
+from litmus.protocols.http2.response import date_field, header_section
 from litmus.protocols.http2.stream import Carrier, Http2Stream, State
 from litmus.protocols.machine import Host
 from litmus.protocols.response import ERROR_HEADERS, error_body
@@ -98,16 +100,10 @@ class Sender(Carrier):
             stream.window -= size
             stream.sent += size
             self.window -= size
-            self._host.write(
-                b"".join(
-                    (
-                        header(len(block), _HEADERS, _END_HEADERS, stream.id),
-                        block,
-                        header(size, _DATA, _END_STREAM if end else 0, stream.id),
-                        body,
-                    )
-                )
-            )
+            stream_id = word(stream.id)
+            head = headers_beginning(len(block))
+            data = data_beginning(size, end)
+            self._host.write(b"".join((head, stream_id, block, data, stream_id, body)))
             if end:
                 self.ended(stream)
         else:
@@ -168,7 +164,7 @@ class Sender(Carrier):
         if self.blocked:
             return 0
         body = error_body(error.status, error.reason)
-        section = Section(error.status, [*ERROR_HEADERS, (b"content-length", b"%d" % len(body))])
+        section = header_section(error.status, [*ERROR_HEADERS, (b"content-length", b"%d" % len(body))])
         block = self._encoder.encode((*section.fields, date_field(self._host.date())))
         size = 0 if is_head or len(body) > min(window, self.window) else len(body)
         frames = field_block(block, 0 if size else END_STREAM, stream_id, self.frame_size)
@@ -309,7 +305,7 @@ _WORTHWHILE: Final = 1 << 10
 """Bytes in a frame that is more than a peer's play with its window."""
 
 # What another module has is an object: these are numbers, for the code above.
-_DATA, _HEADERS = int(Type.DATA), int(Type.HEADERS)
-_END_STREAM, _END_HEADERS = END_STREAM, END_HEADERS
+_DATA: Final = int(Type.DATA)
+_END_STREAM: Final = END_STREAM
 _QUEUED_MOST, _TURN = QUEUED_MOST, TURN
 _CLOSED: Final = int(State.CLOSED)

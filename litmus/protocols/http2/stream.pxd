@@ -1,7 +1,7 @@
 cimport cython
 
 from litmus.protocols.http2.encoder cimport EncodedField
-from litmus.protocols.http2.response cimport Section, date_field, length_field
+from litmus.protocols.http2.response cimport Section, date_field, header_section, length_field
 from litmus.protocols.machine cimport Stream
 from litmus.protocols.request cimport Request
 from litmus.protocols.response cimport bodiless

@@ -14,7 +14,7 @@ from typing import Final
 from litmus.protocols.body import UNKNOWN
 from litmus.protocols.errors import ResponseError
 from litmus.protocols.http2.encoder import EncodedField
-from litmus.protocols.http2.response import Section, date_field, interim_fields, length_field, trailer_fields
+from litmus.protocols.http2.response import date_field, header_section, interim_fields, length_field, trailer_fields
 from litmus.protocols.machine import Headers, Stream
 from litmus.protocols.request import Request
 from litmus.protocols.response import bodiless
@@ -229,7 +229,7 @@ class Http2Stream(Stream):
 
     def respond(self, status: int, headers: Headers, body: bytes, end: bool) -> int:
         """See ``Stream.respond``."""
-        section = Section(status, headers)
+        section = header_section(status, headers)
         size = len(body)
         if bodiless(status, self._method):
             self._bodiless = True

@@ -28,8 +28,8 @@ DISCARDED: Final = 256 << 10
 REMEMBERED: Final = 256
 """Closed streams of which it is remembered how that came, in each of two generations."""
 
-ENDED, RESET_BY_PEER, RESET_BY_US = range(3)
-"""How a stream was closed."""
+ENDED, RESET_BY_PEER, RESET_BY_US, SKIPPED = range(4)
+"""How a stream was closed: by both ends, by one side, or because a later one was opened (section 5.1.1)."""
 
 
 class Streams(Sender):
@@ -271,21 +271,27 @@ class Streams(Sender):
     # Closed streams
 
     def note_closed(self, stream_id: int, how: int) -> None:
-        """Remember how a stream was closed."""
+        """Remember how a stream was closed, unless it was by both ends, which is the rule."""
         if len(self._closed) == _REMEMBERED:
             self._closed_before = self._closed
             self._closed = {}
         self._closed[stream_id] = how
 
     def how_closed(self, stream_id: int) -> int:
-        """How a stream was closed; -1 if that is too long ago, or it was never open."""
+        """How a closed stream was closed. What has been so for too long is taken for the rule."""
         how = self._closed.get(stream_id)
-        return self._closed_before.get(stream_id, -1) if how is None else how
+        return self._closed_before.get(stream_id, ENDED) if how is None else how
+
+    def skip(self, first: int, last: int) -> None:
+        """Streams are not opened, and never will be: of many at once, the latest are remembered."""
+        for stream_id in range(max(first, last - 2 * _SKIPPED), last, 2):
+            self.note_closed(stream_id, SKIPPED)
 
     def _remove(self, stream: Http2Stream, how: int) -> None:
         """A stream is closed: give back what it had, and tell the exchange, if one is in progress."""
         del self.streams[stream.id]
-        self.note_closed(stream.id, how)
+        if how != _ENDED:
+            self.note_closed(stream.id, how)
         if stream.due:
             self._host.disarm(stream)
         self._spare += stream.granted - self._limits.window
@@ -305,4 +311,5 @@ class Streams(Sender):
 # As plain numbers: looking up a member of an enumeration takes time.
 _OPEN, _HALF_CLOSED_LOCAL, _CLOSED = int(State.OPEN), int(State.HALF_CLOSED_LOCAL), int(State.CLOSED)
 _OUR_END, _ENDED, _REMEMBERED = int(Event.OUR_END), ENDED, REMEMBERED
+_SKIPPED: Final = 16
 _RESPONSE: Final = allowance.RESPONSE
