@@ -12,8 +12,8 @@ from litmus.protocols.remembering import remember
 # What a field is to the server.
 PLAIN, DROPPED, HOST, CONTENT_LENGTH, TRANSFER_ENCODING, CONNECTION, EXPECT, UPGRADE = range(8)
 
-CLOSE, KEEP_ALIVE = 1, 2
-"""What a ``Connection`` field can ask for. One may ask for both."""
+CLOSE, KEEP_ALIVE, SWITCH = 1, 2, 4
+"""What a ``Connection`` field can ask for, together or alone; ``SWITCH`` is its ``upgrade``."""
 
 
 class Field:
@@ -40,7 +40,7 @@ class FieldParser:
     Args:
         underscores: see ``HeadParser``.
         on_dropped: told the name of a field that is dropped, though not again while its line is remembered.
-        on_upgrade: told the value of an ``Upgrade`` field, just as seldom. Nobody else makes anything of it.
+        on_upgrade: told the value of an ``Upgrade`` field, just as seldom.
 
     Attributes:
         news: how many lines there were that it did not know.
@@ -88,10 +88,8 @@ class FieldParser:
                 self._on_dropped(name)
             return Field(name, value, DROPPED, 0)
         kind = _KINDS.get(name, PLAIN)
-        if kind == UPGRADE:
-            kind = PLAIN
-            if self._on_upgrade is not None:
-                self._on_upgrade(value)
+        if kind == UPGRADE and self._on_upgrade is not None:
+            self._on_upgrade(value)
         return Field(name, value, kind, _number(kind, value) if kind != PLAIN else 0)
 
 
@@ -147,7 +145,8 @@ def _number(kind: int, value: bytes) -> int:
         _check_codings(_elements(value))
     elif kind == CONNECTION:
         options = _elements(value)
-        return (CLOSE if b"close" in options else 0) | (KEEP_ALIVE if b"keep-alive" in options else 0)
+        asked = ((b"close", CLOSE), (b"keep-alive", KEEP_ALIVE), (b"upgrade", SWITCH))
+        return sum(number for option, number in asked if option in options)
     elif kind == EXPECT:
         return int(value.lower() == b"100-continue")
     return 0

@@ -36,6 +36,8 @@ cdef class Http1(Stream):
     cdef long long _remaining
     cdef long long _requests
     cdef Py_ssize_t _scanned
+    cdef object _successor
+    cdef object _upgrade
     cdef str _version
     cdef readonly bint hungry
     cdef public Lease lease
@@ -61,6 +63,8 @@ cdef class Http1(Stream):
         request=Request,
     )
     cdef bint _read_head(self, Lease lease) except -1
+    @cython.locals(size=cython.longlong)
+    cdef bint _goes_over(self, Request request, Py_ssize_t length, Lease lease) except -1
     cdef Request _parse(self, bytes head)
     cdef _measure(self, bytes head, Py_ssize_t size)
     cdef bint _discard(self, Lease lease) except -1

@@ -11,7 +11,7 @@ reading when the lease is full. Pipelined requests stay there as well, unparsed,
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Final
+from typing import Final, Protocol
 
 from litmus.memory.lease import Lease
 from litmus.protocols.body import UNKNOWN, ChunkedDecoder, Decoder, LengthDecoder
@@ -121,11 +121,24 @@ DEADLINES: Final = {
 }
 _DEADLINE: Final = tuple(DEADLINES[state] for state in State)
 
+GO_OVER_LIMIT: Final = 32 << 10
+"""Bytes of a request with which a connection goes over to another protocol: they have to fit into a lease."""
+
 JOIN_LIMIT: Final = 16 << 10
 """Bytes of content that are cheaper to copy behind the head than to write on their own."""
 
 # How the response's body is framed.
 _NOT_STARTED, _LENGTH, _CHUNKED, _UNTIL_CLOSE, _NO_CONTENT, _COMPLETE = range(6)
+
+
+class Upgrade(Protocol):
+    """Another protocol that a connection can go over to (RFC 9110, section 7.8)."""
+
+    def wanted(self, request: Request) -> bool:
+        """Whether the request asks for it."""
+
+    def machine(self, host: Host, limits: Limits, request: Request, content: bytes) -> Machine:
+        """Answer with 101. Returns the machine that goes on with the request, which has all of its ``content``."""
 
 
 class Http1(Stream):
@@ -135,6 +148,7 @@ class Http1(Stream):
         host: the connection.
         parser: the worker's head parser.
         limits: what the peer may demand.
+        upgrade: see ``Upgrade``; None if there is nothing to go over to.
     """
 
     __slots__ = (
@@ -154,14 +168,18 @@ class Http1(Stream):
         "_remaining",
         "_requests",
         "_scanned",
+        "_successor",
+        "_upgrade",
         "_version",
         "hungry",
         "lease",
         "state",
     )
 
-    def __init__(self, host: Host, parser: HeadParser, limits: Limits) -> None:
+    def __init__(self, host: Host, parser: HeadParser, limits: Limits, upgrade: Upgrade | None = None) -> None:
         super().__init__()
+        self._upgrade = upgrade
+        self._successor: Machine | None = None
         self._host = host
         self._parser = parser
         self._limits = limits
@@ -209,6 +227,8 @@ class Http1(Stream):
         except ProtocolError as error:
             self._breach(error)
             lease.start = lease.end
+        if self._successor is not None:
+            return self._successor
         if (self.state == _IDLE and not self._persistent) or (self._half_closed and self._starved()):
             self._cut()
         return self if self.state != _CLOSED else None
@@ -464,6 +484,8 @@ class Http1(Stream):
             limit = self._limits.body_with(request.headers) if self._limits.hosts else self._limits.body
             if body > limit > 0:
                 raise ProtocolError(413, f"the body is longer than {count(limit, 'byte')}")
+        if request.protocol is not None and self._upgrade is not None and self._goes_over(request, length, lease):
+            return False
         lease.start += length
         self._requests += 1
         self._burst += 1
@@ -485,6 +507,28 @@ class Http1(Stream):
         self._host.request(request, self)
         if self._half_closed and self.state == _RESPONSE and self.sink is not None:
             self.sink.peer_finished()
+        return True
+
+    def _goes_over(self, request: Request, length: int, lease: Lease) -> bool:
+        """Whether another machine goes on with the request, now or as soon as its content has come.
+
+        Clients are not ready for another protocol while they send content, and Upgrade may be ignored: so they get it
+        when there is not much of it. ``length`` is that of the head.
+        """
+        assert self._upgrade is not None
+        size = request.body
+        if size == _UNKNOWN or length + size > GO_OVER_LIMIT or not self._upgrade.wanted(request):
+            return False
+        if lease.end - lease.start < length + size:
+            if request.expects_continue and not self._must_continue:
+                self._must_continue = True
+                self._host.write(CONTINUE)  # before anything else (RFC 9110, section 7.8)
+                self._host.interim(100)
+            self._move(_PARTIAL)
+            self.hungry = True
+            return True
+        lease.start += length
+        self._successor = self._upgrade.machine(self._host, self._limits, request, lease.take(size))
         return True
 
     def _parse(self, head: bytes) -> Request:

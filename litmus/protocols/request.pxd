@@ -4,7 +4,7 @@ from litmus.protocols.fields cimport Field, FieldParser
 from litmus.protocols.lines cimport LineParser, RequestLine
 from litmus.protocols.remembering cimport remember
 
-cdef int _PLAIN, _DROPPED, _HOST, _CONTENT_LENGTH, _CONNECTION, _EXPECT, _CLOSE, _KEEP_ALIVE
+cdef int _PLAIN, _DROPPED, _HOST, _CONTENT_LENGTH, _CONNECTION, _EXPECT, _UPGRADE, _CLOSE, _KEEP_ALIVE, _SWITCH
 
 
 cdef class Request:

@@ -17,6 +17,8 @@ from litmus.protocols.fields import (
     HOST,
     KEEP_ALIVE,
     PLAIN,
+    SWITCH,
+    UPGRADE,
     FieldParser,
 )
 from litmus.protocols.lines import LineParser, RequestLine
@@ -36,7 +38,8 @@ class Request:
         keep_alive: the connection may serve another request.
         expects_continue: the client waits for 100 (Continue) before it sends the body (RFC 9110, section 10.1.1).
         priority: what it asks for over HTTP/2, see ``http2.priority``.
-        protocol: what is to be spoken over the stream of an extended CONNECT (RFC 8441, section 4), else None.
+        protocol: what the client wants to speak from here on: the value of ``Upgrade`` (RFC 9110, section 7.8), or of
+            ``:protocol`` in an extended CONNECT (RFC 8441, section 4). None: nothing else.
     """
 
     __slots__ = ("body", "expects_continue", "headers", "keep_alive", "line", "priority", "protocol")
@@ -139,6 +142,7 @@ class HeadParser:
         headers = request.headers
         hosts = framings = connection = 0
         expects_continue = False
+        upgrade = None
         for each in lines:
             field = self.fields.parse(each)
             kind = field.kind
@@ -153,6 +157,8 @@ class HeadParser:
                     raise ProtocolError(400, "more than one Host header")  # RFC 9112, section 3.2
             elif kind == _CONNECTION:
                 connection |= field.number
+            elif kind == _UPGRADE:
+                upgrade = field.pair[1] if upgrade is None else upgrade + b", " + field.pair[1]
             elif kind == _EXPECT:
                 expects_continue = expects_continue or field.number == 1
             else:
@@ -165,10 +171,12 @@ class HeadParser:
                 raise ProtocolError(400, "no Host header")  # RFC 9112, section 3.2
             request.keep_alive = not connection & _CLOSE
             request.expects_continue = expects_continue and request.body != NO_BODY
+            if connection & _SWITCH:
+                request.protocol = upgrade
         else:
             if request.body == UNKNOWN:
                 raise ProtocolError(400, "Transfer-Encoding in an HTTP/1.0 request")  # RFC 9112, section 6.1
-            request.keep_alive = connection == _KEEP_ALIVE
+            request.keep_alive = connection & ~_SWITCH == _KEEP_ALIVE
         return request
 
 
@@ -191,4 +199,5 @@ _REMEMBERED_HEAD: Final = 256
 
 # What another module has is an object: these are numbers, for the code above.
 _PLAIN, _DROPPED, _HOST, _CONTENT_LENGTH = PLAIN, DROPPED, HOST, CONTENT_LENGTH
-_CONNECTION, _EXPECT, _CLOSE, _KEEP_ALIVE = CONNECTION, EXPECT, CLOSE, KEEP_ALIVE
+_CONNECTION, _EXPECT, _UPGRADE = CONNECTION, EXPECT, UPGRADE
+_CLOSE, _KEEP_ALIVE, _SWITCH = CLOSE, KEEP_ALIVE, SWITCH

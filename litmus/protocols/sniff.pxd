@@ -9,10 +9,17 @@ cdef bytes _BEGINNING
 cdef Py_ssize_t _ENOUGH
 
 
+cdef class Protocols:
+    cdef HeadParser _parser
+    cdef object _upgrade
+    cdef readonly RequestReader reader
+
+    cpdef http1(self, Host host, Limits limits)
+
+
 cdef class Sniffer:
     cdef Host _host
-    cdef HeadParser _parser
-    cdef RequestReader _reader
+    cdef Protocols _protocols
     cdef Limits _limits
     cdef bint _draining
     cdef public bint blocked

@@ -7,13 +7,39 @@ from __future__ import annotations
 from typing import Final
 
 from litmus.memory.lease import Lease
-from litmus.protocols.http1 import Http1
+from litmus.protocols.http1 import Http1, Upgrade
 from litmus.protocols.http2.connection import Http2
 from litmus.protocols.http2.frames import PREFACE
 from litmus.protocols.http2.request import RequestReader
+from litmus.protocols.http2.upgrade import H2c
 from litmus.protocols.limits import Limits
 from litmus.protocols.machine import Deadline, Host, Machine
 from litmus.protocols.request import HeadParser
+
+
+class Protocols:
+    """Those that are spoken: makes the machines of a worker's connections.
+
+    Args:
+        parser: the worker's, for HTTP/1.
+        reader: the worker's, for HTTP/2; None: it is not spoken.
+    """
+
+    __slots__ = ("_parser", "_upgrade", "reader")
+
+    def __init__(self, parser: HeadParser, reader: RequestReader | None) -> None:
+        self._parser = parser
+        self.reader = reader
+        self._upgrade: Upgrade | None = None if reader is None else H2c(reader)
+
+    def http1(self, host: Host, limits: Limits) -> Http1:
+        """The machine of a connection that speaks HTTP/1."""
+        return Http1(host, self._parser, limits, self._upgrade)
+
+    def http2(self, host: Host, limits: Limits) -> Http2:
+        """The machine of a connection that speaks HTTP/2."""
+        assert self.reader is not None, "it is spoken"
+        return Http2(host, self.reader, limits)
 
 
 class Sniffer:
@@ -21,16 +47,15 @@ class Sniffer:
 
     Args:
         host: the connection.
-        parser, reader: the worker's, for HTTP/1 and HTTP/2.
+        protocols: those that it may turn out to speak.
         limits: what the peer may demand.
     """
 
-    __slots__ = ("_draining", "_host", "_limits", "_parser", "_reader", "blocked", "hungry", "lease")
+    __slots__ = ("_draining", "_host", "_limits", "_protocols", "blocked", "hungry", "lease")
 
-    def __init__(self, host: Host, parser: HeadParser, reader: RequestReader | None, limits: Limits) -> None:
+    def __init__(self, host: Host, protocols: Protocols, limits: Limits) -> None:
         self._host = host
-        self._parser = parser
-        self._reader = reader
+        self._protocols = protocols
         self._limits = limits
         self._draining = False
         self.blocked = False
@@ -50,12 +75,12 @@ class Sniffer:
         if not start:
             return self
         successor: Machine
-        if self._reader is None or not _BEGINNING.startswith(start):
-            successor = Http1(self._host, self._parser, self._limits)
+        if self._protocols.reader is None or not _BEGINNING.startswith(start):
+            successor = self._protocols.http1(self._host, self._limits)
         elif len(start) < _ENOUGH:
             return self
         else:
-            successor = Http2(self._host, self._reader, self._limits)
+            successor = self._protocols.http2(self._host, self._limits)
         if self._draining:
             successor.drain()
         return successor
@@ -86,7 +111,7 @@ class Sniffer:
     def _as_http1(self) -> Machine | None:
         """The machine that has something to say to bytes which did not tell, None if none have come."""
         lease = self.lease
-        return None if lease is None else Http1(self._host, self._parser, self._limits).received(lease)
+        return None if lease is None else self._protocols.http1(self._host, self._limits).received(lease)
 
 
 _ENOUGH: Final = len(b"PRI * HTTP/2.0\r\n")

@@ -95,7 +95,7 @@ class Connection(Host):
         self._client = client
         self._on_lost = on_lost
         self._jitter = engine.next_jitter()
-        self._machine: Machine | None = Sniffer(self, engine.parser, engine.reader, limits)
+        self._machine: Machine | None = Sniffer(self, engine.protocols, limits)
         self._lease: Lease | None = None
         self._out: list[bytes] = []
         self._out_size = 0

@@ -3,7 +3,7 @@ from litmus.memory.flight cimport FlightTable
 from litmus.memory.lease cimport Lease
 from litmus.memory.slab cimport Slab
 from litmus.protocols.limits cimport Limits
-from litmus.protocols.request cimport HeadParser
+from litmus.protocols.sniff cimport Protocols
 from litmus.server.deadlines cimport Wheel
 from litmus.server.eager cimport Starter
 
@@ -19,8 +19,7 @@ cdef class Engine:
     cdef readonly FlightTable flight
     cdef readonly Slab slab
     cdef public Lease window
-    cdef readonly HeadParser parser
-    cdef readonly object reader
+    cdef readonly Protocols protocols
     cdef set _dropped
     cdef bint _websocket_told
     cdef readonly Wheel wheel

@@ -19,6 +19,7 @@ from litmus.protocols.http2.request import RequestReader
 from litmus.protocols.limits import Limits
 from litmus.protocols.machine import Deadline
 from litmus.protocols.request import HeadParser
+from litmus.protocols.sniff import Protocols
 from litmus.server.access import AccessLog
 from litmus.server.deadlines import Wheel, ticks
 from litmus.server.eager import Starter
@@ -60,7 +61,7 @@ class Engine:
             machine does not consume at once moves to a lease of the connection's own.
         connections: those that are open.
         adopting: accepted sockets that are not connections yet.
-        parser, reader: read the heads of HTTP/1 and HTTP/2; no reader: HTTP/2 is off.
+        protocols: those that are spoken.
         exchanges: those whose application is waiting for something.
         limits: what the peers may demand.
         deadlines: how long each of them is, in ticks; 0: for ever.
@@ -96,13 +97,7 @@ class Engine:
         window = slab.acquire(slab.largest)
         assert window is not None, "a fresh slab has buffers of every class"
         self.window = window
-        self.parser = HeadParser(
-            settings.http.underscores, self._header_dropped, settings.limits.header_fields, self._upgrade_asked
-        )
-        self.reader: RequestReader | None = None
-        if settings.http2.enabled:
-            limits = settings.limits
-            self.reader = RequestReader(self.parser.fields, limits.request_line, limits.header_fields)
+        self.protocols = self._protocols()
         self._dropped: set[bytes] = set()
         self._websocket_told = False
         self._clock = clock
@@ -201,6 +196,12 @@ class Engine:
             self.settings.http2.streams,
             self.settings.http2.window,
         )
+
+    def _protocols(self) -> Protocols:
+        limits, http = self.settings.limits, self.settings.http
+        parser = HeadParser(http.underscores, self._header_dropped, limits.header_fields, self._upgrade_asked)
+        reader = RequestReader(parser.fields, limits.request_line, limits.header_fields)
+        return Protocols(parser, reader if self.settings.http2.enabled else None)
 
     def next_jitter(self) -> int:
         """Ticks that a new connection may idle longer than others: those that fall idle together don't all close so."""

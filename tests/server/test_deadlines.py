@@ -22,10 +22,9 @@ from support.waiting import wait_until, wait_until_steady
 from litmus.asgi import Application, Receive, Scope, Send
 from litmus.memory import scoreboard
 from litmus.memory.lease import Lease
-from litmus.protocols.http2.request import RequestReader
 from litmus.protocols.limits import Limits
 from litmus.protocols.machine import Deadline
-from litmus.protocols.request import HeadParser
+from litmus.protocols.sniff import Protocols
 from litmus.server import connection
 from litmus.server.deadlines import TICK, TICK_NS, Wheel, ticks
 from litmus.server.engine import DRAIN_SECONDS, LINGER_SECONDS
@@ -667,7 +666,7 @@ class GoingOn:
 def test_a_machine_may_go_on_when_its_deadline_has_passed(monkeypatch: pytest.MonkeyPatch) -> None:
     """As it was, under the same deadline again, or with another one in charge: as when bytes have arrived."""
 
-    def make(host: Any, parser: HeadParser, reader: RequestReader, limits: Limits) -> GoingOn:
+    def make(host: Any, protocols: Protocols, limits: Limits) -> GoingOn:
         first, second = GoingOn("first", host, server.notes), GoingOn("second", host, server.notes)
         first.successors = [first, second]
         second.successors = [None]

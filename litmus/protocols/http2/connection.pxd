@@ -19,6 +19,7 @@ cdef Py_ssize_t _GLANCE, _HEADER_SIZE, _FRAME_SIZE
 
 
 cdef class Http2(Streams):
+    cdef object _adopted
     cdef list _block
     cdef int _block_flags
     cdef Py_ssize_t _block_size

@@ -39,6 +39,7 @@ from litmus.protocols.http2.frames import (
     Setting,
     Type,
     goaway,
+    parameters,
     ping,
     rst_stream,
     settings,
@@ -90,6 +91,7 @@ class Http2(Streams):
     """
 
     __slots__ = (
+        "_adopted",
         "_block",
         "_block_flags",
         "_block_size",
@@ -130,7 +132,18 @@ class Http2(Streams):
         self._block_stream = 0
         self._block_flags = 0
         self._block_size = 0
+        self._adopted: tuple[Request, list[tuple[int, int]], bytes] | None = None
         self._greet()
+
+    def adopt(self, request: Request, settings: list[tuple[int, int]], content: bytes) -> None:
+        """Begin with a request that has come over HTTP/1.1, on stream 1 (RFC 7540, section 3.2).
+
+        Args:
+            request: as if it had come over HTTP/2.
+            settings: the client's first parameters.
+            content: all of it.
+        """
+        self._adopted = (request, settings, content)
 
     @property
     def phase(self) -> Phase:
@@ -303,6 +316,8 @@ class Http2(Streams):
 
     def _read(self, lease: Lease) -> None:
         """Read the frames that are there whole."""
+        if self._adopted is not None:
+            self._serve_adopted()
         if self._phase == _PREFACE and not self._read_preface(lease):
             return
         while self._phase < _LINGER:
@@ -338,6 +353,22 @@ class Http2(Streams):
             stream = (data[5] & 0x7F) << 24 | data[6] << 16 | data[7] << 8 | data[8]
             lease.start += _HEADER_SIZE
             self._frame(data[3], data[4], stream, lease.take(size))
+
+    def _serve_adopted(self) -> None:
+        """Serve the request that the connection begins with."""
+        assert self._adopted is not None
+        request, settings, content = self._adopted
+        self._adopted = None
+        for setting, value in settings:
+            self._apply(setting, value)
+        self._last = 1
+        self._requests = 1
+        stream = open_stream(self, 1, request, True, self.initial_window, self._limits.window)
+        if content:
+            stream.deliver(content)
+            stream.body_complete = False
+        self.streams[1] = stream
+        self._host.request(request, stream)
 
     def _read_preface(self, lease: Lease) -> bool:
         """Returns whether the client's preface has come whole (section 3.4)."""
@@ -554,18 +585,18 @@ class Http2(Streams):
 
     def _settings(self, flags: int, stream_id: int, payload: bytes) -> None:
         """SETTINGS (section 6.5)."""
-        size = len(payload)
         if stream_id:
             raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "SETTINGS on a stream")
-        if size % 6 or (flags & _ACK and size):
-            raise Http2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "SETTINGS of a wrong size")
+        values = parameters(payload)
         if flags & _ACK:
+            if values:
+                raise Http2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "an acknowledgement of SETTINGS with some")
             self.allowance.spend(_CHEAP, "SETTINGS")
             self._host.disarm(self._settings_timer)
             return
-        self.allowance.spend(_WASTED + size // 6, "SETTINGS")
-        for at in range(0, size, 6):
-            self._apply(int.from_bytes(payload[at : at + 2], "big"), int.from_bytes(payload[at + 2 : at + 6], "big"))
+        self.allowance.spend(_WASTED + len(values), "SETTINGS")
+        for setting, value in values:
+            self._apply(setting, value)
         self._host.write(SETTINGS_ACK)
 
     def _apply(self, setting: int, value: int) -> None:

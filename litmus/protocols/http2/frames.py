@@ -6,6 +6,8 @@ import struct
 from enum import IntEnum
 from typing import Final
 
+from litmus.protocols.http2.errors import ErrorCode, Http2ConnectionError
+
 PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 """What a client sends first (section 3.4)."""
 
@@ -90,6 +92,13 @@ def settings(values: dict[Setting, int]) -> bytes:
     """A SETTINGS frame."""
     payload = b"".join(struct.pack(">HI", setting, value) for setting, value in values.items())
     return header(len(payload), Type.SETTINGS, 0, 0) + payload
+
+
+def parameters(payload: bytes) -> list[tuple[int, int]]:
+    """The parameters in the payload of a SETTINGS frame."""
+    if len(payload) % 6:
+        raise Http2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "SETTINGS of a wrong size")
+    return list(struct.iter_unpack(">HI", payload))
 
 
 SETTINGS_ACK: Final = header(0, Type.SETTINGS, ACK, 0)
