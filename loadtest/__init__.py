@@ -19,6 +19,8 @@ running.py    a server's life: started, checked, ended
 Who asks:
 
 wrk.py        the load generator, with requests.lua
+h2load.py     the load generator for HTTP/2
+generators.py what the two have in common
 openloop.py   a client with a fixed rate, for latencies
 transfer.py   a client for large bodies
 crowd.py      many connections

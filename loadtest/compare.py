@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from loadtest import command, machine, measures, plot, processes, report, servers, wrk
+from loadtest import command, h2load, machine, measures, plot, processes, report, servers, wrk
 from loadtest.measures import Plan
 from loadtest.plot import Panel
 from loadtest.servers import Server
-from loadtest.workloads import WORKLOADS, Workload
+from loadtest.workloads import HTTP1, HTTP2, WORKLOADS, Workload
 
 ROUNDS, SECONDS, AGAIN = 3, 2, 2
 
@@ -34,6 +34,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.again = 0 if options.quick else AGAIN
     if options.seconds is None:
         options.seconds = 1 if options.quick else SECONDS
+    if options.workloads is None:
+        options.workloads = HTTP2 if options.http2 else HTTP1
+    name = "http2" if options.http2 else "compare"
+    options.json = options.json or RESULTS / f"{name}.json"
+    options.plot = options.plot or RESULTS / f"{name}.svg"
     return command.run("compare", lambda: _compare(options))
 
 
@@ -52,30 +57,29 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--workloads",
         type=command.some_of(tuple(WORKLOADS)),
-        default=list(WORKLOADS),
         metavar="A,B",
-        help=f"some of {', '.join(WORKLOADS)} (all)",
+        help=f"some of {', '.join(HTTP1)} (all), {', '.join(HTTP2)} (all with --http2)",
     )
+    parser.add_argument("--http2", action="store_true", help="the workloads over HTTP/2, without TLS")
     command.add_servers(parser, "all that are there")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the results, in SVG, into this file")
-    parser.set_defaults(connections=64, json=RESULTS / "compare.json", plot=RESULTS / "compare.svg")
+    parser.set_defaults(connections=64)
     return parser
 
 
 def _compare(options: argparse.Namespace) -> None:
-    generator = wrk.version()
+    workloads = [WORKLOADS[name] for name in options.workloads]
+    generators = _generators(workloads, options.connections)
     plan = Plan(options.seconds, options.connections, machine.processors())
     contenders = servers.find(options.servers)
     facts = {
         **command.facts(contenders),
-        "load_generator": generator,
+        "load_generator": generators,
         "rounds": options.rounds,
         "seconds": options.seconds,
         "again": options.again,
-        "connections": options.connections,
         "processors": plan.processors._asdict(),
     }
-    workloads = [WORKLOADS[name] for name in options.workloads]
     print(f"{headline(facts)}\nThis takes about {_minutes(facts, workloads, contenders):.0f} minutes.", flush=True)
     panels: list[Panel] = []
     for workload in workloads:
@@ -83,6 +87,13 @@ def _compare(options: argparse.Namespace) -> None:
         _write(options, facts, panels)  # after each, so that an interruption leaves what has been measured
     print(f"Written: {options.json}, {options.plot}", flush=True)
     command.insist([result for panel in panels for result in panel.results])
+
+
+def _generators(workloads: Sequence[Workload], connections: int) -> str:
+    """Those that are needed, in words. Raises MeasurementError when one is not there."""
+    found = [f"{wrk.version()}, {connections} connections"] if any(one.streams is None for one in workloads) else []
+    found += [h2load.version()] if any(one.streams is not None for one in workloads) else []
+    return ", ".join(found)
 
 
 def _minutes(facts: Mapping[str, Any], workloads: Sequence[Workload], contenders: Sequence[Server]) -> float:
@@ -96,8 +107,7 @@ def headline(facts: Mapping[str, Any]) -> str:
     processors = facts["processors"]
     lines = [
         f"One worker on processor {processors['server']}, the load on processor {processors['load']}"
-        f" ({facts['load_generator']}, {facts['connections']} connections);"
-        f" {facts['rounds']} rounds of {facts['seconds']} s each",
+        f" ({facts['load_generator']}); {facts['rounds']} rounds of {facts['seconds']} s each",
         command.place(facts),
     ]
     if not processors["apart"]:

@@ -92,10 +92,10 @@ def peers() -> dict[str, Installed]:
         for name, version in json.loads(processes.run([python, "-c", query]).stdout).items()
     }
     parts = {
-        "uvicorn": ("uvloop", "httptools"),
+        "uvicorn": ("uvloop", "httptools", "zttp"),
         "granian": ("uvloop",),
-        "gunicorn": ("uvloop", _OPTIONAL),
-        "hypercorn": ("uvloop", "h11"),
+        "gunicorn": ("uvloop", _OPTIONAL, "h2"),
+        "hypercorn": ("uvloop", "h11", "h2"),
     }
     return {name: Installed(name, _version(name, of, versions), python) for name, of in parts.items()}
 

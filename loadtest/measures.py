@@ -7,17 +7,21 @@ import sys
 from collections.abc import Callable
 from typing import NamedTuple
 
-from loadtest import processes, wrk
+from loadtest import h2load, processes, wrk
 from loadtest.errors import MeasurementError
+from loadtest.generators import Load
 from loadtest.machine import Processors
 from loadtest.metering import Usage, metered
 from loadtest.report import COST, RATE, Quantity, Sample
 from loadtest.running import Running, running
 from loadtest.servers import Server
-from loadtest.workloads import Kind, Workload
+from loadtest.workloads import Kind, Streams, Workload
 
 WARM_UP_SECONDS = 1
 SATURATION_SECONDS = 2
+
+HALF_WARM_SECONDS = 0.5
+"""Over HTTP/2 each warming up has twice the requests of the one before, until one takes so long."""
 
 LOAD_SHARE = 0.5
 """Of the rate that saturates a server, what it gets when latencies are measured."""
@@ -45,7 +49,7 @@ class Plan(NamedTuple):
 
     Attributes:
         seconds: the length of a round.
-        connections: how many are open; up- and downloads have one.
+        connections: how many are open; up- and downloads have one, and workloads over HTTP/2 have their own number.
         processors: which are used.
     """
 
@@ -60,6 +64,8 @@ def measure(server: Server, workload: Workload, plan: Plan) -> Sample:
     Raises MeasurementError when it does not answer rightly.
     """
     with running(server, workload, plan.processors.server) as started:
+        if workload.streams is not None:
+            return _streams(started, workload, workload.streams, plan)
         return _MEASURES[workload.kind](started, workload, plan)
 
 
@@ -69,16 +75,22 @@ def _requests(started: Running, workload: Workload, plan: Plan) -> Sample:
     load, usage = metered(started, plan.processors, lambda: _load(started, workload, plan, plan.seconds))
     if workload.logged and (lines := started.log_lines()) < load.requests:
         raise MeasurementError(f"wrote {lines:,} lines of access log for {load.requests:,} requests")
-    values = {COST: usage.server / load.requests * 1e6, RATE: load.per_second}
-    return _sample(values, usage, bottleneck(usage.load_busy))
+    return _sample(_by_number(usage, load), usage, bottleneck(usage.load_busy))
+
+
+def _by_number(usage: Usage, load: Load) -> dict[Quantity, float]:
+    return {COST: usage.server / load.requests * 1e6, RATE: load.per_second}
 
 
 def _transfer(started: Running, workload: Workload, plan: Plan) -> Sample:
     """Large bodies, one after the other: what a GiB costs."""
     _transferred(started, workload, plan, 0)
     done, usage = metered(started, plan.processors, lambda: _transferred(started, workload, plan, plan.seconds))
-    values = {PER_GIB: usage.server / done["bytes"] * (1 << 30), SPEED: done["bytes"] / done["elapsed"] / 1e6}
-    return _sample(values, usage, bottleneck(usage.load_busy))
+    return _sample(_by_size(usage, done["bytes"], done["elapsed"]), usage, bottleneck(usage.load_busy))
+
+
+def _by_size(usage: Usage, size: float, elapsed: float) -> dict[Quantity, float]:
+    return {PER_GIB: usage.server / size * (1 << 30), SPEED: size / elapsed / 1e6}
 
 
 def _latency(started: Running, workload: Workload, plan: Plan) -> Sample:
@@ -88,6 +100,26 @@ def _latency(started: Running, workload: Workload, plan: Plan) -> Sample:
     timed, usage = metered(started, plan.processors, lambda: at_rate(started, workload, rate, plan))
     values = {MEDIAN: timed["p50"], P99: timed["p99"], P999: timed["p999"], SENT: rate, LATE: timed["late"]}
     return _sample(values, usage, lateness(timed["late"], timed["p99"]))
+
+
+def _streams(started: Running, workload: Workload, streams: Streams, plan: Plan) -> Sample:
+    """As many requests over HTTP/2 as should fill the round; none of them is cut off at its end."""
+
+    def load(requests: int) -> Load:
+        cpu = plan.processors.load
+        return h2load.run(started.port, workload, streams, requests=requests, seconds=plan.seconds, cpu=cpu)
+
+    fewest = streams.connections * streams.each
+    warm = load(fewest)
+    while warm.requests < warm.per_second * HALF_WARM_SECONDS:
+        warm = load(warm.requests * 2)
+    requests = max(fewest, round(warm.per_second * plan.seconds))
+    done, usage = metered(started, plan.processors, lambda: load(requests))
+    if workload.size:
+        values = _by_size(usage, done.requests * workload.size, done.requests / done.per_second)
+    else:
+        values = _by_number(usage, done)
+    return _sample(values, usage, bottleneck(usage.load_busy))
 
 
 _MEASURES: dict[Kind, Callable[[Running, Workload, Plan], Sample]] = {
@@ -123,7 +155,7 @@ def at_rate(started: Running, workload: Workload, rate: float, plan: Plan) -> di
     return _client("openloop", started.port, workload.name, rate, plan.seconds, plan.connections, plan=plan)
 
 
-def _load(started: Running, workload: Workload, plan: Plan, seconds: int) -> wrk.Load:
+def _load(started: Running, workload: Workload, plan: Plan, seconds: int) -> Load:
     """Send as many requests as are answered."""
     return wrk.run(started.url, workload.sent, connections=plan.connections, seconds=seconds, cpu=plan.processors.load)
 

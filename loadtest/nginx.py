@@ -10,7 +10,7 @@ from loadtest.apps import BODY
 _MODULES = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 
 
-def configuration(port: int, folder: Path, *, logged: bool) -> str:
+def configuration(port: int, folder: Path, *, logged: bool, http2: bool) -> str:
     """A configuration that answers as ``apps.hello`` does, with all of nginx's own files in the folder."""
     folders = "\n".join(f"    {module}_temp_path {folder}/{module};" for module in _MODULES)
     return f"""\
@@ -28,7 +28,7 @@ http {{
     keepalive_requests 1000000000;  # it would close each connection after 1,000
     keepalive_timeout 600s;
     server {{
-        listen {HOST}:{port};
+        listen {HOST}:{port}{" http2" if http2 else ""};
         location / {{
             return 200 "{BODY.decode("ascii")}";
         }}

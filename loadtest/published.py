@@ -1,19 +1,20 @@
 """The result that README.md shows, in Markdown.
 
-``python -m loadtest.published`` prints it from ``results/compare.json``, which ``loadtest.compare`` has written.
+``python -m loadtest.published`` prints it from ``results/compare.json``, which ``loadtest.compare`` has written, and
+``python -m loadtest.published http2`` from ``results/http2.json``, which it has written with ``--http2``.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any, Final
 
 from loadtest import measures, processes, report
 
-RESULT: Final = processes.ROOT / "loadtest" / "results" / "compare.json"
+RESULTS: Final = processes.ROOT / "loadtest" / "results"
 
 _QUANTITIES: Final = {each.key: each for each in (report.COST, measures.PER_GIB, measures.P99)}
 
@@ -63,9 +64,10 @@ def _notes(workloads: list[Mapping[str, Any]]) -> str:
     )
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """The command. Returns the exit code."""
-    print(markdown(json.loads(RESULT.read_text())), end="")
+    name, *_ = [*(sys.argv[1:] if arguments is None else arguments), "compare"]
+    print(markdown(json.loads((RESULTS / f"{name}.json").read_text())), end="")
     return 0
 
 

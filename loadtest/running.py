@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from loadtest import processes
+from loadtest import h2load, processes
 from loadtest.answers import HOST, Answer, ask
 from loadtest.errors import MeasurementError
 from loadtest.servers import Server, Setup
@@ -73,7 +73,14 @@ def running(server: Server, workload: Workload, cpu: int, *, crowded: bool = Fal
     """
     with tempfile.TemporaryDirectory(prefix="litmus-loadtest-") as name:
         folder = Path(name)
-        setup = Setup(workload.application, _free_port(), folder, logged=workload.logged, crowded=crowded)
+        setup = Setup(
+            workload.application,
+            _free_port(),
+            folder,
+            logged=workload.logged,
+            crowded=crowded,
+            http2=workload.streams is not None,
+        )
         command = server.command(setup)
         log, errors = folder / "log", folder / "errors"
         with log.open("wb") as output, errors.open("wb") as error_output:
@@ -108,7 +115,7 @@ def await_answer(process: subprocess.Popen[bytes], port: int, workload: Workload
     deadline = time.monotonic() + _START_SECONDS
     while True:
         with contextlib.suppress(OSError):
-            answers = ask(port, workload.numbered(0) * workload.pipelined, workload.pipelined)
+            answers = _asked(port, workload)
             break
         if process.poll() is not None:
             raise MeasurementError("ended at its start")
@@ -120,6 +127,12 @@ def await_answer(process: subprocess.Popen[bytes], port: int, workload: Workload
             raise MeasurementError(
                 f"answered {answer.status} {answer.body[:200]!r} where 200 {workload.answer[:200]!r} is right"
             )
+
+
+def _asked(port: int, workload: Workload) -> list[Answer]:
+    if workload.streams is not None:
+        return [h2load.ask(port, workload)]
+    return ask(port, workload.numbered(0) * workload.pipelined, workload.pipelined)
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

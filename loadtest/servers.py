@@ -28,6 +28,7 @@ class Setup:
         folder: for its files.
         logged: whether to write an access log, to its standard output.
         crowded: whether to keep any number of idle connections for long, rather than as its defaults say.
+        http2: whether it is asked over HTTP/2, by prior knowledge.
     """
 
     application: str
@@ -35,6 +36,7 @@ class Setup:
     folder: Path
     logged: bool = False
     crowded: bool = False
+    http2: bool = False
 
     @property
     def target(self) -> str:
@@ -114,7 +116,7 @@ def _litmus(python: str, setup: Setup) -> list[str]:
 def _uvicorn(python: str, setup: Setup) -> list[str]:
     return [
         *(python, "-m", "uvicorn", setup.target, f"--host={HOST}", f"--port={setup.port}", "--workers=1"),
-        *("--loop=uvloop", "--http=httptools"),
+        *("--loop=uvloop", *(["--http=zttp", "--http2"] if setup.http2 else ["--http=httptools"])),
         *(["--access-log"] if setup.logged else ["--no-access-log", "--log-level=warning"]),
         *([f"--timeout-keep-alive={IDLE_SECONDS}"] if setup.crowded else []),
     ]
@@ -133,6 +135,7 @@ def _gunicorn(python: str, setup: Setup) -> list[str]:
     return [
         *(python, "-m", "gunicorn", setup.target, f"--bind={HOST}:{setup.port}", "--workers=1"),
         *("--worker-class=asgi", "--asgi-loop=uvloop", "--log-level=warning", "--no-control-socket"),
+        *(["--http-protocols=h2", "--http2-cleartext=prior-knowledge"] if setup.http2 else []),
         *(["--access-logfile=-"] if setup.logged else []),
         *([f"--keep-alive={IDLE_SECONDS}", "--worker-connections=1000000"] if setup.crowded else []),
     ]
@@ -149,7 +152,7 @@ def _hypercorn(python: str, setup: Setup) -> list[str]:
 
 def _nginx(program: str, setup: Setup) -> list[str]:
     file = setup.folder / "nginx.conf"
-    file.write_text(nginx.configuration(setup.port, setup.folder, logged=setup.logged))
+    file.write_text(nginx.configuration(setup.port, setup.folder, logged=setup.logged, http2=setup.http2))
     return [program, "-p", str(setup.folder), "-c", str(file)]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from loadtest import apps
 
@@ -23,6 +24,13 @@ class Kind(Enum):
     LATENCY = "latency"
 
 
+class Streams(NamedTuple):
+    """How HTTP/2 is spoken: on how many connections, and how many requests are under way on each."""
+
+    connections: int
+    each: int
+
+
 @dataclass(frozen=True)
 class Workload:
     """A request, sent again and again.
@@ -31,12 +39,14 @@ class Workload:
         name: what it is called.
         description: in words.
         application: the name of the one in apps.py that answers.
-        request: in bytes, as they are sent; of an up- or download, a short one that shows whether it works.
+        request: in bytes, as they are sent; of an up- or download, a short one that shows whether it works. Over
+            HTTP/2 it is this very one, translated.
         answer: the body that is right.
         kind: how it is measured.
         pipelined: how many requests are sent at once, before their answers come.
         logged: whether the server writes an access log.
         size: of an up- or download in bytes.
+        streams: how HTTP/2 is spoken; None: it is HTTP/1.1.
     """
 
     name: str
@@ -48,6 +58,7 @@ class Workload:
     pipelined: int = 1
     logged: bool = False
     size: int = 0
+    streams: Streams | None = None
 
     @property
     def sent(self) -> bytes:
@@ -182,9 +193,72 @@ _ALL = (
         apps.BODY,
         kind=Kind.LATENCY,
     ),
+    Workload(
+        "h2",
+        f"GET / over HTTP/2, 16 connections with 16 streams each, {_ANSWER}",
+        "hello",
+        _HELLO,
+        apps.BODY,
+        streams=Streams(16, 16),
+    ),
+    Workload(
+        "h2-single",
+        f"GET / over HTTP/2, 64 connections with one stream each, {_ANSWER}",
+        "hello",
+        _HELLO,
+        apps.BODY,
+        streams=Streams(64, 1),
+    ),
+    Workload(
+        "h2-browser",
+        f"the same as h2 with a browser's headers, {_ANSWER}",
+        "hello",
+        get("/", _BROWSER),
+        apps.BODY,
+        streams=Streams(16, 16),
+    ),
+    Workload(
+        "h2-single-browser",
+        f"the same as h2-single with a browser's headers, {_ANSWER}",
+        "hello",
+        get("/", _BROWSER),
+        apps.BODY,
+        streams=Streams(64, 1),
+    ),
+    Workload(
+        "h2-post",
+        "POST / of 64 KiB over HTTP/2, 16 connections with 4 streams each",
+        "upload",
+        post(b"application/octet-stream", len(apps.PIECE)) + apps.PIECE,
+        str(len(apps.PIECE)).encode("ascii"),
+        streams=Streams(16, 4),
+    ),
+    Workload(
+        "h2-upload",
+        "POST / of 16 MiB over HTTP/2, one after the other on one connection",
+        "upload",
+        post(b"application/octet-stream", 16 * MIB) + apps.PIECE * (16 * MIB // len(apps.PIECE)),
+        str(16 * MIB).encode("ascii"),
+        kind=Kind.UPLOAD,
+        size=16 * MIB,
+        streams=Streams(1, 1),
+    ),
+    Workload(
+        "h2-download",
+        "GET of 1 MiB in pieces of 64 KiB over HTTP/2, one connection with 16 streams",
+        "download",
+        get(f"/{MIB}"),
+        apps.PIECE * (MIB // len(apps.PIECE)),
+        kind=Kind.DOWNLOAD,
+        size=MIB,
+        streams=Streams(1, 16),
+    ),
 )
 
 WORKLOADS = {each.name: each for each in _ALL}
+
+HTTP1 = tuple(each.name for each in _ALL if each.streams is None)
+HTTP2 = tuple(each.name for each in _ALL if each.streams is not None)
 
 ALONE = ("hello", "browser", "varied")
 """Those that serving.py measures too."""

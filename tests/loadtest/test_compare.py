@@ -9,11 +9,14 @@ import pytest
 
 from loadtest import compare, installed, machine, measures, processes, servers
 from loadtest.errors import MeasurementError
-from loadtest.workloads import WORKLOADS
+from loadtest.workloads import HTTP1, HTTP2, WORKLOADS
 
 WORDS = {"hello": "processor_seconds", "latency": "latency_p99_ms"}
 
 needs_wrk = pytest.mark.skipif(shutil.which("wrk") is None, reason="there is no wrk: apt-get install wrk")
+needs_h2load = pytest.mark.skipif(
+    shutil.which("h2load") is None, reason="there is no h2load: apt-get install nghttp2-client"
+)
 needs_two = pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="there is one processor only")
 
 
@@ -44,6 +47,35 @@ def test_each_kind_of_workload(
         ["latency_p99_ms"],
     ]
     assert "logged: µs/request" in "".join(ElementTree.parse(picture).getroot().itertext())
+
+
+@needs_h2load
+@needs_two
+def test_each_kind_of_workload_over_http2(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(measures, "HALF_WARM_SECONDS", 0.01)
+    monkeypatch.setattr(compare, "RESULTS", tmp_path)
+    options = ["--http2", "--quick", "--servers=litmus", "--workloads=h2,h2-upload,h2-download"]
+    assert compare.main(options) == 0
+    first, *_ = capsys.readouterr().out.splitlines()
+    assert "(h2load nghttp2/" in first
+    assert "connections" not in first
+    document = json.loads((tmp_path / "http2.json").read_text())
+    assert [workload["compared"] for workload in document["workloads"]] == [
+        ["microseconds_per_request"],
+        ["processor_seconds_per_gib"],
+        ["processor_seconds_per_gib"],
+    ]
+    assert "h2: µs/request" in "".join(ElementTree.parse(tmp_path / "http2.svg").getroot().itertext())
+
+
+def test_what_is_measured_unless_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    measured: list[tuple[str, ...]] = []
+    monkeypatch.setattr(compare, "_compare", lambda options: measured.append((*options.workloads, options.json.name)))
+    for arguments in ([], ["--http2"], ["--http2", "--workloads=h2"]):
+        assert compare.main(arguments) == 0
+    assert measured == [(*HTTP1, "compare.json"), (*HTTP2, "http2.json"), ("h2", "http2.json")]
 
 
 @needs_wrk
@@ -83,10 +115,9 @@ def test_the_headline() -> None:
         "machine": {**machine.describe(), "load_average": 0.1},
         "commit": "1234abc-dirty",
         "versions": {"litmus": "0.1.0 (pure, uvloop 1)", "nginx": "1.22.1"},
-        "load_generator": "wrk 4.1.0",
+        "load_generator": "wrk 4.1.0, 64 connections",
         "rounds": 5,
         "seconds": 4,
-        "connections": 64,
         "processors": {"server": 1, "load": 0, "apart": False},
     }
     first, second, third, note = compare.headline(facts).splitlines()

@@ -4,18 +4,24 @@ import json
 
 import pytest
 
-from loadtest import published
+from loadtest import published, workloads
 from loadtest.processes import ROOT
 
 README = ROOT / "README.md"
 
 
-def test_the_readme_shows_the_published_result(capsys: pytest.CaptureFixture[str]) -> None:
-    assert published.main() == 0
+ALL = {"compare": workloads.HTTP1, "http2": workloads.HTTP2}
+
+
+@pytest.mark.parametrize("name", sorted(file.stem for file in published.RESULTS.glob("*.json")))
+def test_the_readme_shows_the_published_results(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert published.main([name]) == 0
     shown = capsys.readouterr().out
     assert shown in README.read_text()
-    assert "(loadtest/results/compare.svg)" in README.read_text()
-    assert shown.count("\n| `") == len(json.loads(published.RESULT.read_text())["workloads"]) == 12
+    assert f"(loadtest/results/{name}.svg)" in README.read_text()
+    document = json.loads((published.RESULTS / f"{name}.json").read_text())
+    assert tuple(workload["name"] for workload in document["workloads"]) == ALL[name]
+    assert shown.count("\n| `") == len(ALL[name])
 
 
 def test_what_was_not_measured_is_left_blank_and_disturbed_rounds_are_told() -> None:

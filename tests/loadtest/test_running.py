@@ -14,21 +14,28 @@ from loadtest.answers import Answer, ask
 from loadtest.apps import BODY
 from loadtest.errors import MeasurementError
 from loadtest.servers import Server
-from loadtest.workloads import WORKLOADS
+from loadtest.workloads import HTTP1, HTTP2, WORKLOADS
 
 HELLO = WORKLOADS["hello"]
+
+needs_h2load = pytest.mark.skipif(
+    shutil.which("h2load") is None, reason="there is no h2load: apt-get install nghttp2-client"
+)
 
 
 def litmus() -> Server:
     return servers.find(["litmus"])[0]
 
 
+HTTP1_WORKLOADS = [WORKLOADS[name] for name in HTTP1]
+
+
 @pytest.mark.parametrize(
-    ("application", "logged"), sorted({(each.application, each.logged) for each in WORKLOADS.values()})
+    ("application", "logged"), sorted({(each.application, each.logged) for each in HTTP1_WORKLOADS})
 )
 def test_litmus_answers_each_workload_rightly(application: str, logged: bool, cpu: int) -> None:
     """Those that are served alike, by one server."""
-    alike = [each for each in WORKLOADS.values() if (each.application, each.logged) == (application, logged)]
+    alike = [each for each in HTTP1_WORKLOADS if (each.application, each.logged) == (application, logged)]
     with running.running(litmus(), alike[0], cpu) as started:
         for workload in alike[1:]:
             running.await_answer(started.process, started.port, workload)
@@ -44,11 +51,37 @@ def test_each_peer_answers_rightly_and_logs(name: str, cpu: int) -> None:
         assert started.log_lines() >= 3
 
 
+@needs_h2load
+@pytest.mark.parametrize("name", HTTP2)
+def test_litmus_answers_rightly_over_http2(name: str, cpu: int) -> None:
+    with running.running(litmus(), WORKLOADS[name], cpu):
+        pass
+
+
+@needs_h2load
+@pytest.mark.skipif(not installed.peers_are_there(), reason="the peers are not installed: python -m loadtest.compare")
+@pytest.mark.parametrize("name", ["uvicorn", "granian", "gunicorn", "hypercorn"])
+def test_each_peer_answers_rightly_over_http2(name: str, cpu: int) -> None:
+    (peer,) = servers.find([name])
+    with running.running(peer, WORKLOADS["h2-upload"], cpu) as started:
+        running.await_answer(started.process, started.port, WORKLOADS["h2-post"])
+
+
+@needs_h2load
+def test_a_server_that_answers_something_else_over_http2_is_not_measured(cpu: int) -> None:
+    wrong = replace(WORKLOADS["h2"], answer=b"something else")
+    with (
+        pytest.raises(MeasurementError, match="answered 200 b'Hello, world!' where 200 b'something else' is right"),
+        running.running(litmus(), wrong, cpu),
+    ):
+        pass
+
+
 @pytest.mark.skipif(shutil.which("nginx") is None, reason="there is no nginx: apt-get install nginx")
-@pytest.mark.parametrize("name", ["pipelined", "logged", "reconnect"])
+@pytest.mark.parametrize("name", ["pipelined", "logged", "reconnect", pytest.param("h2", marks=needs_h2load)])
 def test_nginx_is_a_yardstick(name: str, cpu: int) -> None:
     (nginx,) = servers.find(["nginx"])
-    assert [each for each in WORKLOADS if not nginx.serves(WORKLOADS[each].application)] == [
+    assert [each for each in HTTP1 if not nginx.serves(WORKLOADS[each].application)] == [
         "large",
         "stream",
         "echo",
