@@ -8,6 +8,7 @@ from litmus.protocols.response cimport bodiless
 
 cdef int _ILLEGAL, _OPEN, _HALF_CLOSED_REMOTE, _CLOSED
 cdef long long _UNKNOWN
+cdef Py_ssize_t _PIECE
 cdef tuple _NEXT
 
 cdef class Http2Stream
@@ -62,6 +63,8 @@ cdef class Http2Stream(Stream):
     cpdef move(self, int event)
     @cython.locals(inbox=list, data=bytes)
     cpdef bytes read_body(self)
+    @cython.locals(pieces=cython.Py_ssize_t, size=cython.Py_ssize_t, piece=bytes)
+    cdef bytes _take(self, list inbox)
     @cython.locals(section=Section, size=cython.Py_ssize_t)
     cpdef long long respond(self, int status, headers, bytes body, bint end) except -1
     @cython.locals(size=cython.Py_ssize_t)

@@ -59,6 +59,12 @@ _OPEN, _HALF_CLOSED_REMOTE, _CLOSED = int(State.OPEN), int(State.HALF_CLOSED_REM
 _UNKNOWN: Final = UNKNOWN
 
 
+PIECE: Final = 64 << 10
+"""Bytes of content that make a message for the application. To join many more costs more than to send several."""
+
+_PIECE: Final = PIECE
+
+
 class Carrier:
     """What a stream asks of its connection."""
 
@@ -214,18 +220,31 @@ class Http2Stream(Stream):
 
     def read_body(self) -> bytes:
         """See ``Stream.read_body``. Asking for the body is what sends 100 (Continue)."""
-        inbox, self._inbox = self._inbox, None
-        if self.state != _OPEN:
-            self.body_complete = True
-        elif inbox is None:
-            self.waiting = True
-            self._carrier.wanted(self)
+        inbox = self._inbox
         if inbox is None:
+            if self.state != _OPEN:
+                self.body_complete = True
+            else:
+                self.waiting = True
+                self._carrier.wanted(self)
             return b""
         self.waiting = False
-        data = inbox[0] if len(inbox) == 1 else b"".join(inbox)
+        data = self._take(inbox)
+        if self._inbox is None and self.state != _OPEN:
+            self.body_complete = True
         self._carrier.consumed(self, len(data))
         return data
+
+    def _take(self, inbox: list[bytes]) -> bytes:
+        """Take content out of the inbox: all of it, or so much that it is worth a message."""
+        pieces = size = 0
+        for piece in inbox:
+            pieces += 1
+            size += len(piece)
+            if size >= _PIECE:
+                break
+        self._inbox = inbox[pieces:] if pieces < len(inbox) else None
+        return inbox[0] if pieces == 1 else b"".join(inbox[:pieces])
 
     def respond(self, status: int, headers: Headers, body: bytes, end: bool) -> int:
         """See ``Stream.respond``."""
