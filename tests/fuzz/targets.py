@@ -6,14 +6,18 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from random import Random
+from struct import pack
 
 import hpack
 from support import apps
 from support.bench import Bench, bench
-from support.wire import LIMITS, Call, Handler, Wire, echo, ignore, ok, splits, watch
+from support.http2 import Cutter, Error, Type
+from support.wire import LIMITS, Call, Handler, Wire, described, echo, ignore, ok, splits, watch
+from support.wire2 import Wire2
 
 from litmus.asgi import Application, Receive, Scope, Send
 from litmus.loading import ConfigError
+from litmus.protocols.http2.connection import Http2
 from litmus.protocols.http2.decoder import Decoder
 from litmus.protocols.http2.errors import HeaderListTooLarge, HpackError
 from litmus.protocols.limits import Limits
@@ -152,6 +156,73 @@ def field_blocks(data: bytes) -> None:
         assert [tuple(entry) for entry in other.header_table.dynamic_entries] == decoder.table()
 
 
+def http2(data: bytes) -> None:
+    """What a peer sends to whoever finds out that it speaks HTTP/2; the first two bytes choose the limits and the cuts.
+
+    No exception leaves the machine; ``Wire2`` looks at it after each piece. What goes wrong is told by GOAWAY. However
+    the bytes are cut, requests are the same. When the connection breaks, everybody is told, and nothing is left.
+    """
+    if len(data) < 2:
+        return
+    limits = TIGHT2 if data[0] & 64 else LIMITS
+    known = []
+    for pieces in ([data[2:]], cut(data)):
+        wire = Wire2(busy, limits, sniffing=True, judged=False)
+        for at, piece in enumerate(pieces):
+            if wire.closed:
+                break
+            if data[0] & 1 << at % 6:
+                wire.block().feed(piece)
+                if not wire.closed:
+                    wire.unblock()
+            else:
+                wire.feed(piece)
+        if isinstance(wire.machine, Http2):
+            told = [frame.payload[4:8] for frame in Cutter().feed(wire.out) if frame.kind == Type.GOAWAY]
+            assert not wire.ended or told, "the end without a word"
+            assert not wire.floods or told[-1] == pack(">I", Error.ENHANCE_YOUR_CALM)
+            known.append([described(call.request) for call in wire.calls])
+        finish(wire, data[0] >= 128)
+    assert len(known) != 2 or data[0] & 63 or known[0] == known[1], f"{known[0]}\nin pieces: {known[1]}"
+
+
+def finish(wire: Wire2, politely: bool) -> None:
+    """The connection ends, politely or not: everybody is told, and nothing is left."""
+    if not wire.closed and politely:
+        wire.eof()
+    if not wire.closed:
+        wire.lose()
+    if isinstance(wire.machine, Http2):
+        for call in wire.calls:
+            assert call.stream.sink is None
+            call.read()
+            call.stream.send_interim(103, [])
+            call.stream.abort()
+        assert not wire.timers
+
+
+def busy(call: Call) -> None:
+    """An application that does something else at each path: /e echoes, /s streams, /i ignores, /f fails, /t sends
+    trailers; at all others it answers at once."""
+    does = call.request.line.path[:2]
+    if does == "/e":
+        echo(call)
+    elif does == "/s":
+        call.respond(bytes(20_000), end=False)
+        call.send(bytes(20_000))
+        call.send(b"", end=True)
+    elif does == "/f":
+        faulty(call)
+    elif does == "/t":
+        call.stream.send_interim(103, [(b"link", b"a")])
+        call.respond(b"some of it", end=False)
+        call.stream.send_trailers([(b"x-trailer", b"t")])
+    elif does != "/i":
+        ok(call)
+
+
+TIGHT2 = Limits(64, 512, body=50, requests=5, pipelined=2, streams=2, window=100, hosts={b"b": 3})
+
 LIST_LIMIT = 2048
 SIZES = (0, 40, 100, 4096, 8192)
 
@@ -161,4 +232,5 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "connection": connection,
     "settings": settings,
     "hpack": field_blocks,
+    "http2": http2,
 }

@@ -373,6 +373,14 @@ class Referee:
         """What has come on a stream until now."""
         return self._streams[stream].seen if stream in self._streams else Response()
 
+    def over(self, stream: int) -> bool:
+        """Whether nothing more comes on a stream."""
+        return stream in self._streams and self._streams[stream].response.over
+
+    def size(self, stream: int) -> int:
+        """How much content has come on a stream until now."""
+        return self._streams[stream].size if stream in self._streams else 0
+
     @property
     def streams(self) -> dict[int, Response]:
         return {number: stream.seen for number, stream in self._streams.items()}

@@ -152,7 +152,11 @@ class Wire(Host):
         self.heads: list[bytes | None] = []
         self._woken = False
         self._lease = Lease(memoryview(bytearray(size)), 0)
-        self.machine = Http1(self, parser if parser is not None else HeadParser(), limits)
+        self.machine = self._begin(parser if parser is not None else HeadParser(), limits)
+
+    def _begin(self, parser: HeadParser, limits: Limits) -> Any:
+        """The machine that is in charge first."""
+        return Http1(self, parser, limits)
 
     # Host
 
@@ -163,7 +167,11 @@ class Wire(Host):
         call = Call(self, request, stream)
         stream.sink = call
         self.calls.append(call)
+        self._handed_over(call)
         self.handler(call)
+
+    def _handed_over(self, call: Call) -> None:
+        """A request was, and its application has not been called."""
 
     def write(self, data: bytes) -> None:
         assert not self.ended, f"written behind the end of the output: {data!r}"

@@ -19,7 +19,9 @@ cdef Py_ssize_t _GLANCE, _HEADER_SIZE, _FRAME_SIZE
 
 
 cdef class Http2(Streams):
+    cdef bint _acknowledged
     cdef object _adopted
+    cdef bint _behind
     cdef list _block
     cdef int _block_flags
     cdef Py_ssize_t _block_size
@@ -52,6 +54,7 @@ cdef class Http2(Streams):
         stream=cython.ulong,
     )
     cdef _read(self, Lease lease)
+    cdef bint _had_its_turn(self) except -1
     cdef bint _read_preface(self, Lease lease) except -1
     cdef _frame(self, int kind, int flags, unsigned long stream_id, bytes payload)
     cdef _headers(self, int flags, unsigned long stream_id, bytes payload)

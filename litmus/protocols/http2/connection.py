@@ -7,6 +7,7 @@ the connection as a whole, and is its machine.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from enum import IntEnum
 from typing import Final
 
@@ -91,7 +92,9 @@ class Http2(Streams):
     """
 
     __slots__ = (
+        "_acknowledged",
         "_adopted",
+        "_behind",
         "_block",
         "_block_flags",
         "_block_size",
@@ -122,6 +125,8 @@ class Http2(Streams):
         self._running = False
         self._partial = False
         self._draining = False
+        self._acknowledged = False  # our SETTINGS
+        self._behind = False  # frames are there that wait for the next turn
         self._burst = 0
         self._requests = 0
         self._settings_timer = _SettingsTimer(self)
@@ -175,6 +180,7 @@ class Http2(Streams):
     def received(self, lease: Lease) -> Machine | None:
         """See ``Machine.received``. Reads all frames that are there whole, then sends what has its turn."""
         self.lease = lease
+        behind, self._behind = self._behind, False
         self._burst = 0
         self._running = True
         try:
@@ -190,6 +196,8 @@ class Http2(Streams):
         if self._phase == _LINGER:
             lease.start = lease.end
         self._partial = lease.start < lease.end
+        if behind and self.half_closed and not self._behind:
+            self._peer_finished()
         if self.streams:
             self.pump()
         self._settle()
@@ -198,11 +206,8 @@ class Http2(Streams):
     def eof(self) -> Machine | None:
         """The peer has finished sending: requests that have come whole are answered."""
         self.half_closed = True
-        for stream in list(self.streams.values()):
-            if stream.state != _HALF_CLOSED_REMOTE or (stream.queued and min(stream.window, self.window) <= 0):
-                self.lose(stream)
-            elif stream.sink is not None:
-                stream.sink.peer_finished()
+        if not self._behind:
+            self._peer_finished()
         self._settle()
         return self if self._phase != _CLOSED else None
 
@@ -223,6 +228,9 @@ class Http2(Streams):
     def output_unblocked(self) -> None:
         """See ``Machine.output_unblocked``."""
         self.release()
+        for stream in list(self.streams.values()):
+            if stream.waiting and stream.must_continue:
+                self.wanted(stream)
 
     def expired(self) -> Machine | None:
         """See ``Machine.expired``."""
@@ -284,9 +292,17 @@ class Http2(Streams):
             self._phase = _CLOSING
             self._host.write(goaway(self._last, ErrorCode.NO_ERROR, reason))
 
+    def _peer_finished(self) -> None:
+        """Requests that have not come whole never will."""
+        for stream in list(self.streams.values()):
+            if stream.state != _HALF_CLOSED_REMOTE or (stream.queued and min(stream.window, self.window) <= 0):
+                self.lose(stream)
+            elif stream.sink is not None:
+                stream.sink.peer_finished()
+
     def _settle(self) -> None:
         """See whether the connection has come to its end."""
-        if not self.streams:
+        if not self.streams and not self._behind:
             if self.half_closed:
                 self._cut()
             elif self._phase == _CLOSING:
@@ -331,8 +347,7 @@ class Http2(Streams):
                     raise Http2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, f"a frame of {count(size, 'byte')}")
                 if at + _HEADER_SIZE + size > end:
                     break
-                if self._burst == self._limits.pipelined and self._burst:
-                    self._host.again()
+                if self._had_its_turn():
                     return
                 kind = data[at + 3]
                 flags = data[at + 4]
@@ -350,9 +365,19 @@ class Http2(Streams):
             # The frame that begins here is larger than a glance, or has not come whole.
             if end < _HEADER_SIZE or lease.end - lease.start < _HEADER_SIZE + size:
                 return
+            if self._had_its_turn():
+                return
             stream = (data[5] & 0x7F) << 24 | data[6] << 16 | data[7] << 8 | data[8]
             lease.start += _HEADER_SIZE
             self._frame(data[3], data[4], stream, lease.take(size))
+
+    def _had_its_turn(self) -> bool:
+        """Whether it has brought as many requests as are answered before others get their turn."""
+        if not 0 < self._limits.pipelined <= self._burst:
+            return False
+        self._behind = True
+        self._host.again()
+        return True
 
     def _serve_adopted(self) -> None:
         """Serve the request that the connection begins with."""
@@ -445,7 +470,7 @@ class Http2(Streams):
             raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "CONTINUATION without a field block")
         block.append(payload)
         self._block_size += len(payload)
-        if len(block) > FRAGMENTS or self._block_size > self._limits.header_section:
+        if len(block) > FRAGMENTS or self._block_size > 2 * self._limits.header_section:
             raise Flooded("a field block that does not end")
         if flags & _END_HEADERS:
             self._block = None
@@ -463,7 +488,8 @@ class Http2(Streams):
             self._late_headers(stream_id, block)
             return
         if self._phase == _CLOSING:
-            self._decode(block)  # GOAWAY has told the peer that it is not served (section 6.8)
+            with suppress(ProtocolError):
+                self._decode(block)  # GOAWAY has told the peer that it is not served (section 6.8)
             return
         request: Request | None = None
         if ended:
@@ -487,6 +513,8 @@ class Http2(Streams):
             stream.priority = self._priorities.pop(stream_id)
         if not ended:
             stream.limit = self._limit(request)
+            if not self._acknowledged:
+                stream.room = max(stream.room, WINDOW)  # as long as the peer cannot know better (section 6.9.3)
         self.streams[stream_id] = stream
         self._host.request(request, stream)
         if self._requests == self._limits.requests:
@@ -563,7 +591,7 @@ class Http2(Streams):
             self.credit(size)
             self._check_begun(stream_id, "DATA")
             self.allowance.spend(_CHEAP, "DATA on closed streams")
-            if self.how_closed(stream_id) != RESET_BY_US:
+            if stream_id <= self._last and self.how_closed(stream_id) != RESET_BY_US:
                 raise Http2StreamError(ErrorCode.STREAM_CLOSED, "DATA on a closed stream")
             return
         ended = flags & _END_STREAM != 0
@@ -592,7 +620,11 @@ class Http2(Streams):
             if values:
                 raise Http2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "an acknowledgement of SETTINGS with some")
             self.allowance.spend(_CHEAP, "SETTINGS")
-            self._host.disarm(self._settings_timer)
+            if not self._acknowledged:
+                self._acknowledged = True
+                self._host.disarm(self._settings_timer)
+                for stream in self.streams.values():
+                    stream.room -= max(WINDOW - self._limits.window, 0)
             return
         self.allowance.spend(_WASTED + len(values), "SETTINGS")
         for setting, value in values:
@@ -669,7 +701,8 @@ class Http2(Streams):
             raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "PRIORITY on stream 0")
         self.allowance.spend(_CHEAP, "PRIORITY")
         if len(payload) != 5:
-            error = Http2ConnectionError if stream_id > self._last else Http2StreamError  # idle streams can't be reset
+            idle = stream_id > self._last or not stream_id & 1  # and cannot be reset
+            error = Http2ConnectionError if idle else Http2StreamError
             raise error(ErrorCode.FRAME_SIZE_ERROR, "PRIORITY of a wrong size")
 
     def _priority_update(self, stream_id: int, payload: bytes) -> None:
@@ -692,8 +725,11 @@ class Http2(Streams):
             remember(self._priorities, target, wanted, self._limits.streams)
 
     def _check_begun(self, stream_id: int, what: str) -> None:
-        """Frames other than HEADERS and PRIORITY are for streams that were opened (section 5.1)."""
-        if not stream_id & 1 or stream_id > self._last:
+        """Frames other than HEADERS and PRIORITY are for streams that were opened (section 5.1).
+
+        Behind GOAWAY nobody keeps account of those that are not served.
+        """
+        if not stream_id & 1 or (stream_id > self._last and self._phase != _CLOSING):
             raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, f"{what} on a stream that is idle, or stream 0")
 
     # Inside: what is answered without an application, or against it
@@ -707,6 +743,8 @@ class Http2(Streams):
         self._host.refused(error, head, size)
         if error.status == 400:
             self._host.write(rst_stream(stream_id, ErrorCode.PROTOCOL_ERROR))
+        elif self.blocked:
+            self._host.write(rst_stream(stream_id, ErrorCode.CANCEL))  # nothing has answered it
         elif not ended:
             self._host.write(rst_stream(stream_id, ErrorCode.NO_ERROR))
         self.note_closed(stream_id, RESET_BY_US)

@@ -212,6 +212,8 @@ class Sender(Carrier):
     def forget(self, stream: Http2Stream) -> None:
         """A stream is closed."""
         self._scheduler.remove(stream)
+        if stream in self._held:
+            self._held.remove(stream)
 
     def pump(self) -> None:
         """Send content, a frame of the stream whose turn it is at a time."""

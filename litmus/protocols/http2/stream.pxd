@@ -24,6 +24,7 @@ cdef class Carrier:
     cpdef consumed(self, Http2Stream stream, Py_ssize_t size)
     cpdef cut(self, Http2Stream stream)
     cpdef overdue(self, Http2Stream stream)
+    cpdef stuck(self, Http2Stream stream, long long sent)
 
 
 cdef class Http2Stream(Stream):
@@ -50,9 +51,9 @@ cdef class Http2Stream(Stream):
     cdef public long long room
     cdef public bint scheduled
     cdef public long long sent
-    cdef public long long sent_before
     cdef public long long spoke
-    cdef readonly int state
+    cdef public object stall
+    cdef public int state
     cdef public long long taken
     cdef public tuple trailers
     cdef readonly bint waiting

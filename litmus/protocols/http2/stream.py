@@ -15,7 +15,7 @@ from litmus.protocols.body import UNKNOWN
 from litmus.protocols.errors import ResponseError
 from litmus.protocols.http2.encoder import EncodedField
 from litmus.protocols.http2.response import date_field, header_section, interim_fields, length_field, trailer_fields
-from litmus.protocols.machine import Headers, Stream
+from litmus.protocols.machine import Headers, Stream, Timer
 from litmus.protocols.request import Request
 from litmus.protocols.response import bodiless
 from litmus.units import count
@@ -106,6 +106,26 @@ class Carrier:
         """The stream's deadline has passed."""
         raise NotImplementedError
 
+    def stuck(self, stream: Http2Stream, sent: int) -> None:
+        """A window was in the way ``Deadline.STALL`` ago, when ``sent`` bytes of content had been sent."""
+        raise NotImplementedError
+
+
+class Stall(Timer):
+    """Watches whether a stream goes on that a window is in the way of."""
+
+    __slots__ = ("_carrier", "_sent", "_stream")
+
+    def __init__(self, carrier: Carrier, stream: Http2Stream) -> None:
+        super().__init__()
+        self._carrier = carrier
+        self._stream = stream
+        self._sent = stream.sent
+
+    def expire(self) -> None:
+        """See ``Timer.expire``."""
+        self._carrier.stuck(self._stream, self._sent)
+
 
 class Http2Stream(Stream):
     """A stream. ``open_stream`` makes them.
@@ -133,7 +153,7 @@ class Http2Stream(Stream):
         ending: the end of the stream waits behind them.
         trailers: the trailer section that does.
         sent: bytes of content that were sent.
-        sent_before: the same, when the deadline was last looked at.
+        stall: watches that they become more, if a window was ever in the way.
 
         due, spoke: see ``machine.Expiring``.
     """
@@ -162,8 +182,8 @@ class Http2Stream(Stream):
         "room",
         "scheduled",
         "sent",
-        "sent_before",
         "spoke",
+        "stall",
         "state",
         "taken",
         "trailers",
@@ -197,7 +217,7 @@ class Http2Stream(Stream):
         self.ending = False
         self.trailers: tuple[EncodedField, ...] | None = None
         self.sent = 0
-        self.sent_before = 0
+        self.stall: Stall | None = None
         self._carrier = carrier
         self._method = request.line.method
         self._bodiless = False

@@ -14,7 +14,7 @@ from litmus.protocols.http2.encoder import status_field
 from litmus.protocols.http2.errors import ErrorCode, Http2StreamError
 from litmus.protocols.http2.frames import LARGEST_WINDOW, WINDOW, rst_stream, window_update
 from litmus.protocols.http2.sending import Sender
-from litmus.protocols.http2.stream import Event, Http2Stream, State
+from litmus.protocols.http2.stream import Event, Http2Stream, Stall, State
 from litmus.protocols.limits import Limits
 from litmus.protocols.machine import Deadline, Host
 from litmus.units import count
@@ -81,7 +81,7 @@ class Streams(Sender):
 
     def wanted(self, stream: Http2Stream) -> None:
         """See ``Carrier.wanted``."""
-        if stream.must_continue:
+        if stream.must_continue and not self.blocked:
             stream.must_continue = False
             self.send_interim(stream, 100, (status_field(100),))
         if not stream.due:
@@ -104,7 +104,7 @@ class Streams(Sender):
         self.reset(stream, ErrorCode.INTERNAL_ERROR)
 
     def overdue(self, stream: Http2Stream) -> None:
-        """See ``Carrier.overdue``: content does not come, or go, or nobody wants it any more."""
+        """See ``Carrier.overdue``: content does not come, or nobody wants it any more."""
         state = stream.state
         if state == _HALF_CLOSED_LOCAL:
             self.reset(stream, ErrorCode.NO_ERROR)
@@ -112,15 +112,16 @@ class Streams(Sender):
         if stream.waiting and state == _OPEN:
             if stream.progress < self._limits.body_progress:
                 self.refuse(stream, ProtocolError(408, "the request body comes too slowly"), ErrorCode.NO_ERROR)
-                return
-            stream.progress = 0
-            self._host.arm(stream, Deadline.BODY)
-        if stream.queued:
-            if stream.sent == stream.sent_before:
-                self.reset(stream, ErrorCode.CANCEL)
-                return
-            stream.sent_before = stream.sent
-            self._host.arm(stream, Deadline.STALL)
+            else:
+                stream.progress = 0
+                self._host.arm(stream, Deadline.BODY)
+
+    def stuck(self, stream: Http2Stream, sent: int) -> None:
+        """See ``Carrier.stuck``: content does not go, or has begun to."""
+        if stream.sent == sent:
+            self.reset(stream, ErrorCode.CANCEL)
+        elif stream.queued:
+            self.stalled(stream)
 
     # Sender: what becomes of streams that send
 
@@ -131,12 +132,12 @@ class Streams(Sender):
         stream.move(_OUR_END)
         stream.sink = None
         self.allowance.earn(_RESPONSE)
+        self.credit(stream.unread())
+        stream.drop()
         if stream.state == _CLOSED:
             self._remove(stream, _ENDED)
             return
         # The whole response, and not the whole request: what still comes of it is dropped, or called off (section 8.1).
-        self.credit(stream.unread())
-        stream.drop()
         if stream.must_continue or stream.expected - stream.received > DISCARDED:
             self.reset(stream, ErrorCode.NO_ERROR)
             return
@@ -149,9 +150,9 @@ class Streams(Sender):
         """See ``Sender.stalled``. It is not for ever, and not at all when no WINDOW_UPDATE can come any more."""
         if self.half_closed:
             self.lose(stream)
-        elif not stream.due:
-            stream.sent_before = stream.sent
-            self._host.arm(stream, Deadline.STALL)
+        elif stream.stall is None or not stream.stall.due:
+            stream.stall = Stall(self, stream)
+            self._host.arm(stream.stall, Deadline.STALL)
 
     # What arrives
 
@@ -169,9 +170,8 @@ class Streams(Sender):
             raise Http2StreamError(ErrorCode.FLOW_CONTROL_ERROR, "more DATA than the stream's window")
         stream.room -= size
         length = len(content)
-        if length < size:  # padding is consumed at once
-            self.credit(size - length)
-            stream.taken += size - length
+        if length < size:
+            self.consumed(stream, size - length)  # padding is, at once
         stream.received += length
         stream.progress += length
         if stream.received > stream.expected >= 0:
@@ -183,8 +183,8 @@ class Streams(Sender):
                 self.peer_ended(stream)
             elif stream.progress > DISCARDED:
                 self.reset(stream, ErrorCode.NO_ERROR)
-            elif size:
-                self._grant(stream, size)
+            elif stream.room < stream.granted:
+                self._grant(stream, stream.granted - stream.room)
             return
         if stream.received > stream.limit > 0:
             self.credit(length)
@@ -236,10 +236,11 @@ class Streams(Sender):
 
     def refuse(self, stream: Http2Stream, error: ProtocolError, code: int) -> None:
         """A request turns out to be such as is not served: say so, if no response has begun, and reset its stream."""
+        unanswered = stream.begun or self.blocked
         size = -1 if stream.begun else self.answer(stream.id, stream.window, error, stream.is_head())
         if stream.sink is not None:
             stream.sink.refused(error, size)
-        self.reset(stream, ErrorCode.CANCEL if stream.begun and not code else code)
+        self.reset(stream, ErrorCode.CANCEL if unanswered and not code else code)
 
     def reset(self, stream: Http2Stream, code: int) -> None:
         """Close a stream from our side (section 6.4)."""
@@ -294,6 +295,9 @@ class Streams(Sender):
             self.note_closed(stream.id, how)
         if stream.due:
             self._host.disarm(stream)
+        if stream.stall is not None:
+            self._host.disarm(stream.stall)
+            stream.stall = None
         self._spare += stream.granted - self._limits.window
         if how != _ENDED:
             self.forget(stream)

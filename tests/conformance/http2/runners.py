@@ -217,7 +217,8 @@ class Machine(Protocol):
         closed: the connection is over.
     """
 
-    closed: bool
+    @property
+    def closed(self) -> bool: ...
 
     def feed(self, data: bytes) -> object:
         """Bytes arrive."""

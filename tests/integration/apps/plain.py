@@ -39,6 +39,8 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
         "boom": boom,
         "boom-late": boom_late,
         "silence": silence,
+        "trailers": trailers,
+        "hints": hints,
     }
     name = scope["path"].split("/")[1]
     await routes.get(name, work)(scope, receive, send)
@@ -187,3 +189,17 @@ async def boom_late(scope: Any, receive: Any, send: Any) -> None:
 
 async def silence(scope: Any, receive: Any, send: Any) -> None:
     """Returns without a response."""
+
+
+async def trailers(scope: Any, receive: Any, send: Any) -> None:
+    """A body, and the hash of it behind."""
+    await send({"type": "http.response.start", "status": 200, "headers": [], "trailers": True})
+    await send({"type": "http.response.body", "body": PIECE})
+    digest = hashlib.sha256(PIECE).hexdigest().encode()
+    await send({"type": "http.response.trailers", "headers": [(b"x-sha256", digest)]})
+
+
+async def hints(scope: Any, receive: Any, send: Any) -> None:
+    """Early hints, and an answer."""
+    await send({"type": "http.response.early_hint", "links": [b"</style.css>; rel=preload; as=style"]})
+    await answer(send, scope["path"])
