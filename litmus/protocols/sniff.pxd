@@ -14,6 +14,7 @@ cdef class Protocols:
     cdef object _upgrade
     cdef readonly RequestReader reader
 
+    cpdef first(self, Host host, Limits limits, negotiated)
     cpdef http1(self, Host host, Limits limits)
 
 

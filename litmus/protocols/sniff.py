@@ -32,6 +32,16 @@ class Protocols:
         self.reader = reader
         self._upgrade: Upgrade | None = None if reader is None else H2c(reader)
 
+    def first(self, host: Host, limits: Limits, negotiated: str | None) -> Machine:
+        """The machine that a connection begins with.
+
+        ``negotiated`` is what was agreed upon in the TLS handshake: "h2", "http/1.1" (RFC 7301; RFC 9113, section 3.2),
+        or None where nothing was.
+        """
+        if negotiated == "h2":
+            return self.http2(host, limits)
+        return Sniffer(host, self, limits) if negotiated is None else self.http1(host, limits)
+
     def http1(self, host: Host, limits: Limits) -> Http1:
         """The machine of a connection that speaks HTTP/1."""
         return Http1(host, self._parser, limits, self._upgrade)

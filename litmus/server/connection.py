@@ -24,7 +24,6 @@ from litmus.protocols.errors import ProtocolError
 from litmus.protocols.limits import Limits
 from litmus.protocols.machine import Deadline, Expiring, Host, Machine, Stream
 from litmus.protocols.request import Request
-from litmus.protocols.sniff import Sniffer
 from litmus.server.engine import Engine
 from litmus.server.exchange import serve
 from litmus.server.noise import REFUSED, UNREAD, in_words
@@ -56,6 +55,7 @@ class Connection(Host):
         limits: what the peer may demand.
         client: the peer.
         on_lost: called when the connection is gone.
+        negotiated: the protocol that was agreed upon in a TLS handshake, see ``Protocols.first``.
 
     Attributes:
         due, spoke: see ``machine.Expiring``.
@@ -89,13 +89,18 @@ class Connection(Host):
     )
 
     def __init__(
-        self, engine: Engine, limits: Limits, client: Client, on_lost: Callable[[], object] | None = None
+        self,
+        engine: Engine,
+        limits: Limits,
+        client: Client,
+        on_lost: Callable[[], object] | None = None,
+        negotiated: str | None = None,
     ) -> None:
         self._engine = engine
         self._client = client
         self._on_lost = on_lost
         self._jitter = engine.next_jitter()
-        self._machine: Machine | None = Sniffer(self, engine.protocols, limits)
+        self._machine: Machine | None = engine.protocols.first(self, limits, negotiated)
         self._lease: Lease | None = None
         self._out: list[bytes] = []
         self._out_size = 0

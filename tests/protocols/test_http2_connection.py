@@ -72,7 +72,7 @@ def test_every_phase_can_be_reached_and_left(phase: Phase) -> None:
 @pytest.mark.parametrize(
     ("deadline", "wire"),
     [
-        (Deadline.HEAD, lambda: Wire2()),
+        (Deadline.FIRST_BYTE, lambda: Wire2()),
         (Deadline.HEAD, lambda: Wire2().feed(PREFACE[:10])),
         (Deadline.HEAD, lambda: Wire2().feed(PREFACE)),
         (Deadline.FIRST_BYTE, lambda: opened()),
@@ -90,7 +90,8 @@ def test_every_phase_can_be_reached_and_left(phase: Phase) -> None:
         (Deadline.DRAIN, lambda: draining(opened())),
         (Deadline.DRAIN, lambda: draining(opened(ok).feed(get(1)))),
         (Deadline.NONE, lambda: draining(opened().feed(get(1)))),
-        (Deadline.HEAD, lambda: draining(Wire2())),
+        (Deadline.DRAIN, lambda: draining(Wire2())),
+        (Deadline.HEAD, lambda: draining(Wire2().feed(PREFACE[:10]))),
         (Deadline.NONE, lambda: agreed(opened().feed(get(1)))),
         (Deadline.LINGER, lambda: agreed(opened())),
         (Deadline.LINGER, lambda: opened().feed(ping(b"short"))),
@@ -151,9 +152,9 @@ def test_who_streams_has_no_deadline_to_pass() -> None:
 
 
 def test_settings_are_to_be_acknowledged() -> None:
-    wire = Wire2()
+    wire = Wire2().feed(PREFACE[:1])
     assert set(wire.timers.values()) == {Deadline.HEAD}
-    wire.feed(PREFACE + settings() + get(1))
+    wire.feed(PREFACE[1:] + settings() + get(1))
     wire.lapse(Deadline.HEAD)
     assert wire.referee.goaways == [(1, Error.SETTINGS_TIMEOUT)]
     assert wire.calls[0].told == ["disconnected"]

@@ -7,8 +7,10 @@ from support.wire2 import Wire2
 
 from litmus.protocols.http1 import Http1
 from litmus.protocols.http2.connection import Http2
+from litmus.protocols.http2.request import RequestReader
 from litmus.protocols.machine import Deadline
-from litmus.protocols.sniff import Sniffer
+from litmus.protocols.request import HeadParser
+from litmus.protocols.sniff import Protocols, Sniffer
 
 TELLS = len(b"PRI * HTTP/2.0\r\n")
 REST = b" / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -66,6 +68,21 @@ def test_nothing_is_nothing() -> None:
     assert gone.eof().closed
     assert not gone.out
     sniffing().lose()
+
+
+@pytest.mark.parametrize(("negotiated", "kind"), [("h2", Http2), ("http/1.1", Http1), (None, Sniffer)])
+def test_what_was_negotiated_is_spoken(negotiated: str | None, kind: type) -> None:
+    """RFC 9113, section 3.2: with "h2" there is nothing to sniff, and the preface of the client all the same."""
+    parser = HeadParser()
+    protocols = Protocols(parser, RequestReader(parser.fields))
+    wire = Wire2(ok)
+    wire.machine = protocols.first(wire, wire.limits, negotiated)
+    assert isinstance(wire.machine, kind)
+    assert wire.machine.deadline == Deadline.FIRST_BYTE
+    assert not wire.out, "the client is asked for nothing before it says something"
+    wire.feed(b"GET" + REST)
+    assert wire.out.startswith(b"HTTP/1.1 200 " if kind is not Http2 else b"\0\0\x12\4")
+    assert wire.ended == (kind is Http2)
 
 
 def test_where_http2_is_not_offered() -> None:

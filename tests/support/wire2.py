@@ -23,7 +23,7 @@ from litmus.protocols.sniff import Protocols, Sniffer
 
 D = Deadline
 DEADLINES = {
-    Phase.PREFACE: {D.HEAD},
+    Phase.PREFACE: {D.FIRST_BYTE, D.HEAD, D.DRAIN},
     Phase.SETTINGS: {D.HEAD},
     Phase.OPEN: {D.NONE, D.WRITE, D.HEAD, D.DRAIN, D.KEEP_ALIVE, D.FIRST_BYTE},
     Phase.CLOSING: {D.NONE, D.WRITE, D.HEAD},

@@ -1,41 +1,31 @@
 cimport cython
 
 from litmus.memory.lease cimport Lease
-from litmus.protocols.http2.decoder cimport Decoder
 from litmus.protocols.http2.frames cimport rst_stream
-from litmus.protocols.http2.request cimport RequestReader
-from litmus.protocols.http2.stream cimport Http2Stream, open_stream
-from litmus.protocols.http2.streams cimport Streams
+from litmus.protocols.http2.requests cimport Requests
+from litmus.protocols.http2.stream cimport Http2Stream
 from litmus.protocols.machine cimport Timer
-from litmus.protocols.request cimport Request
 
 cdef int _PREFACE, _SETTINGS, _OPEN, _CLOSING, _LINGER, _CLOSED
 cdef int _DATA, _HEADERS, _PRIORITY, _RST_STREAM, _SETTINGS_FRAME, _PUSH_PROMISE, _PING, _GOAWAY, _WINDOW_UPDATE
 cdef int _CONTINUATION, _PRIORITY_UPDATE
 cdef int _ACK, _END_STREAM, _END_HEADERS, _PADDED, _PRIORITY_FLAG
-cdef int _STREAM_OPEN, _HALF_CLOSED_REMOTE, _HALF_CLOSED_LOCAL, _STREAM_CLOSED
+cdef int _HALF_CLOSED_REMOTE
 cdef int _CHEAP, _WASTED, _LOST
 cdef Py_ssize_t _GLANCE, _HEADER_SIZE, _FRAME_SIZE
 
 
-cdef class Http2(Streams):
-    cdef bint _acknowledged
+cdef class Http2(Requests):
     cdef object _adopted
     cdef bint _behind
     cdef list _block
     cdef int _block_flags
     cdef Py_ssize_t _block_size
     cdef unsigned long _block_stream
-    cdef int _burst
-    cdef Decoder _decoder
     cdef bint _draining
-    cdef bint _extended
-    cdef unsigned long _last
+    cdef bint _greeted
     cdef bint _partial
     cdef int _phase
-    cdef object _priorities
-    cdef RequestReader _reader
-    cdef long long _requests
     cdef bint _running
     cdef Timer _settings_timer
     cdef readonly bint hungry
@@ -58,12 +48,8 @@ cdef class Http2(Streams):
     cdef bint _read_preface(self, Lease lease) except -1
     cdef _frame(self, int kind, int flags, unsigned long stream_id, bytes payload)
     cdef _headers(self, int flags, unsigned long stream_id, bytes payload)
+    cdef _take_block(self, int flags, unsigned long stream_id, bytes block)
     cdef _continuation(self, int flags, unsigned long stream_id, bytes payload)
-    @cython.locals(ended=cython.bint, request=Request, known=Request, stream=Http2Stream)
-    cdef _field_block(self, int flags, unsigned long stream_id, bytes block)
-    cdef _begin(self, unsigned long stream_id)
-    cdef Request _request(self, bint ended, unsigned long stream_id, bytes block)
-    cdef long long _limit(self, Request request) except -1
     @cython.locals(size=cython.Py_ssize_t, stream=Http2Stream, ended=cython.bint)
     cdef _data(self, int flags, unsigned long stream_id, bytes payload)
     cdef _rst_stream(self, unsigned long stream_id, bytes payload)

@@ -1,24 +1,21 @@
 """The HTTP/2 machine (RFC 9113): one connection, and the frames that arrive over it.
 
-It is made in three layers. ``Sender`` (``sending.py``) knows who may send, how much, and when; ``Streams``
-(``streams.py``) what becomes of requests and their content; and ``Http2``, here, reads the frames, keeps what concerns
-the connection as a whole, and is its machine.
+It is made in layers. ``Sender`` (``sending.py``) knows who may send, how much, and when; ``Streams`` (``streams.py``)
+what becomes of streams and their content; ``Requests`` (``requests.py``) what field blocks ask for; and ``Http2``,
+here, reads the frames, keeps what concerns the connection as a whole, and is its machine.
 """
 
 from __future__ import annotations
 
-from contextlib import suppress
 from enum import IntEnum
 from typing import Final
 
 from litmus.memory.lease import Lease
 from litmus.protocols.errors import ProtocolError
-from litmus.protocols.http2 import allowance, priority
-from litmus.protocols.http2.decoder import Decoder
+from litmus.protocols.http2 import allowance
 from litmus.protocols.http2.errors import (
     ErrorCode,
     Flooded,
-    HeaderListTooLarge,
     HpackError,
     Http2ConnectionError,
     Http2StreamError,
@@ -42,16 +39,15 @@ from litmus.protocols.http2.frames import (
     goaway,
     parameters,
     ping,
-    rst_stream,
     settings,
     window_update,
 )
 from litmus.protocols.http2.request import RequestReader
-from litmus.protocols.http2.stream import Http2Stream, State, open_stream
-from litmus.protocols.http2.streams import RESET_BY_US, SKIPPED, Streams
+from litmus.protocols.http2.requests import Requests
+from litmus.protocols.http2.stream import State
+from litmus.protocols.http2.streams import RESET_BY_US
 from litmus.protocols.limits import Limits
 from litmus.protocols.machine import Deadline, Host, Machine, Timer
-from litmus.protocols.remembering import remember
 from litmus.protocols.request import Request
 from litmus.units import count
 
@@ -81,7 +77,7 @@ _GLANCE: Final = 4 << 10
 _DRAIN_PING: Final = b"draining"
 
 
-class Http2(Streams):
+class Http2(Requests):
     """One HTTP/2 connection: the machine, and what its streams are carried by.
 
     Args:
@@ -92,23 +88,16 @@ class Http2(Streams):
     """
 
     __slots__ = (
-        "_acknowledged",
         "_adopted",
         "_behind",
         "_block",
         "_block_flags",
         "_block_size",
         "_block_stream",
-        "_burst",
-        "_decoder",
         "_draining",
-        "_extended",
-        "_last",
+        "_greeted",
         "_partial",
         "_phase",
-        "_priorities",
-        "_reader",
-        "_requests",
         "_running",
         "_settings_timer",
         "hungry",
@@ -116,29 +105,21 @@ class Http2(Streams):
     )
 
     def __init__(self, host: Host, reader: RequestReader, limits: Limits, extended: bool = False) -> None:
-        super().__init__(host, limits)
-        self._reader = reader
-        self._extended = extended
+        super().__init__(host, reader, limits, extended)
         self.hungry = True
         self.lease: Lease | None = None
         self._phase: int = _PREFACE
         self._running = False
         self._partial = False
+        self._greeted = False
         self._draining = False
-        self._acknowledged = False  # our SETTINGS
         self._behind = False  # frames are there that wait for the next turn
-        self._burst = 0
-        self._requests = 0
         self._settings_timer = _SettingsTimer(self)
-        self._decoder = Decoder()
-        self._last = 0
-        self._priorities: dict[int, int] | None = None
         self._block: list[bytes] | None = None
         self._block_stream = 0
         self._block_flags = 0
         self._block_size = 0
         self._adopted: tuple[Request, list[tuple[int, int]], bytes] | None = None
-        self._greet()
 
     def adopt(self, request: Request, settings: list[tuple[int, int]], content: bytes) -> None:
         """Begin with a request that has come over HTTP/1.1, on stream 1 (RFC 7540, section 3.2).
@@ -159,6 +140,8 @@ class Http2(Streams):
     def deadline(self) -> int:
         """The deadline of the present phase, or what is in its place. Streams have deadlines of their own."""
         phase = self._phase
+        if not self._greeted and phase == _PREFACE:
+            return Deadline.DRAIN if self._draining else Deadline.FIRST_BYTE
         if phase == _PREFACE or phase == _SETTINGS:
             return Deadline.HEAD
         if phase == _LINGER:
@@ -173,7 +156,7 @@ class Http2(Streams):
             return Deadline.NONE
         if self._draining:
             return Deadline.DRAIN
-        return Deadline.KEEP_ALIVE if self._requests else Deadline.FIRST_BYTE
+        return Deadline.KEEP_ALIVE if self.requests else Deadline.FIRST_BYTE
 
     # Machine: what the connection below calls
 
@@ -181,7 +164,7 @@ class Http2(Streams):
         """See ``Machine.received``. Reads all frames that are there whole, then sends what has its turn."""
         self.lease = lease
         behind, self._behind = self._behind, False
-        self._burst = 0
+        self.burst = 0
         self._running = True
         try:
             self._read(lease)
@@ -241,7 +224,7 @@ class Http2(Streams):
             if self._block is not None or self._partial:
                 self._flooded("a frame or a field block that does not end")
             elif not self.streams:
-                self._host.write(goaway(self._last, ErrorCode.NO_ERROR, "nothing is under way"))
+                self._host.write(goaway(self.last, ErrorCode.NO_ERROR, "nothing is under way"))
                 self._cut()
         else:
             self._cut()
@@ -258,7 +241,8 @@ class Http2(Streams):
     # Inside: the connection
 
     def _greet(self) -> None:
-        """Our preface: SETTINGS, and the room in the connection's window (section 3.4)."""
+        """Send our preface: SETTINGS, and the room in the connection's window (section 3.4)."""
+        self._greeted = True
         values = {
             Setting.MAX_CONCURRENT_STREAMS: self._limits.streams,
             Setting.MAX_HEADER_LIST_SIZE: self._limits.header_section,
@@ -266,7 +250,7 @@ class Http2(Streams):
         }
         if self._limits.window != WINDOW:
             values[Setting.INITIAL_WINDOW_SIZE] = self._limits.window
-        if self._extended:
+        if self.extended:
             values[Setting.ENABLE_CONNECT_PROTOCOL] = 1
         self._host.write(settings(values) + window_update(0, self.granted - WINDOW))
         self._host.arm(self._settings_timer, Deadline.HEAD)
@@ -283,14 +267,15 @@ class Http2(Streams):
     def _fail(self, code: ErrorCode, reason: str) -> None:
         """A connection error (section 5.4.1)."""
         if self._phase < _LINGER:
-            self._host.write(goaway(self._last, code, reason))
+            self._host.write(goaway(self.last, code, reason))
             self._linger()
 
     def _close(self, reason: str) -> None:
         """Take no more requests, and end when those that there are have been answered (section 6.8)."""
         if self._phase == _OPEN:
             self._phase = _CLOSING
-            self._host.write(goaway(self._last, ErrorCode.NO_ERROR, reason))
+            self.closing = True
+            self._host.write(goaway(self.last, ErrorCode.NO_ERROR, reason))
 
     def _peer_finished(self) -> None:
         """Requests that have not come whole never will."""
@@ -332,6 +317,8 @@ class Http2(Streams):
 
     def _read(self, lease: Lease) -> None:
         """Read the frames that are there whole."""
+        if not self._greeted:
+            self._greet()
         if self._adopted is not None:
             self._serve_adopted()
         if self._phase == _PREFACE and not self._read_preface(lease):
@@ -373,7 +360,7 @@ class Http2(Streams):
 
     def _had_its_turn(self) -> bool:
         """Whether it has brought as many requests as are answered before others get their turn."""
-        if not 0 < self._limits.pipelined <= self._burst:
+        if not 0 < self._limits.pipelined <= self.burst:
             return False
         self._behind = True
         self._host.again()
@@ -386,14 +373,7 @@ class Http2(Streams):
         self._adopted = None
         for setting, value in settings:
             self._apply(setting, value)
-        self._last = 1
-        self._requests = 1
-        stream = open_stream(self, 1, request, True, self.initial_window, self._limits.window)
-        if content:
-            stream.deliver(content)
-            stream.body_complete = False
-        self.streams[1] = stream
-        self._host.request(request, stream)
+        self.serve(1, request, True, content)
 
     def _read_preface(self, lease: Lease) -> bool:
         """Returns whether the client's preface has come whole (section 3.4)."""
@@ -456,7 +436,7 @@ class Http2(Streams):
                 start = 5
             payload = _unpadded(flags, payload, start)[start:]
         if flags & _END_HEADERS:
-            self._field_block(flags, stream_id, payload)
+            self._take_block(flags, stream_id, payload)
             return
         self._block = [payload]
         self._block_stream = stream_id
@@ -474,109 +454,13 @@ class Http2(Streams):
             raise Flooded("a field block that does not end")
         if flags & _END_HEADERS:
             self._block = None
-            self._field_block(self._block_flags, stream_id, b"".join(block))
+            self._take_block(self._block_flags, stream_id, b"".join(block))
 
-    def _field_block(self, flags: int, stream_id: int, block: bytes) -> None:
-        """A whole field block: a request, or the trailers of one."""
-        ended = flags & _END_STREAM != 0
-        if stream_id in self.streams:
-            self._trailers(self.streams[stream_id], ended, block)
-            return
-        if not stream_id & 1:
-            raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "a stream of a client's with an even number")
-        if stream_id <= self._last:
-            self._late_headers(stream_id, block)
-            return
-        if self._phase == _CLOSING:
-            with suppress(ProtocolError):
-                self._decode(block)  # GOAWAY has told the peer that it is not served (section 6.8)
-            return
-        request: Request | None = None
-        if ended:
-            known: Request | None = self._decoder.recall(block)
-            if known is not None:
-                request = known.below(known.line)
-        if request is None:
-            request = self._request(ended, stream_id, block)
-            if request is None:
-                return
-        self._begin(stream_id)
-        if len(self.streams) >= self._limits.streams:
-            self.allowance.spend(_LOST, "streams beyond the limit")
-            self.note_closed(stream_id, RESET_BY_US)
-            self._host.write(rst_stream(stream_id, ErrorCode.REFUSED_STREAM))
-            return
-        self._requests += 1
-        self._burst += 1
-        stream = open_stream(self, stream_id, request, ended, self.initial_window, self._limits.window)
-        if self._priorities is not None and stream_id in self._priorities:
-            stream.priority = self._priorities.pop(stream_id)
-        if not ended:
-            stream.limit = self._limit(request)
-            if not self._acknowledged:
-                stream.room = max(stream.room, WINDOW)  # as long as the peer cannot know better (section 6.9.3)
-        self.streams[stream_id] = stream
-        self._host.request(request, stream)
-        if self._requests == self._limits.requests:
+    def _take_block(self, flags: int, stream_id: int, block: bytes) -> None:
+        """A field block has come whole."""
+        self.field_block(stream_id, flags & _END_STREAM != 0, block)
+        if 0 < self._limits.requests <= self.requests:
             self._close("the last request of this connection")
-
-    def _begin(self, stream_id: int) -> None:
-        """A stream is no more idle."""
-        if stream_id - self._last > 2:
-            self.skip(self._last + 2 if self._last else 1, stream_id)
-        self._last = stream_id
-
-    def _request(self, ended: bool, stream_id: int, block: bytes) -> Request | None:
-        """The request of a field block; None if it was refused."""
-        fields: list[tuple[bytes, bytes]] = []
-        try:
-            fields = self._decode(block)
-            request = self._reader.read(fields, ended, self._extended)
-            limit = self._limit(request)
-            if request.body > limit > 0:
-                raise ProtocolError(413, f"the body is longer than {count(limit, 'byte')}")
-        except ProtocolError as error:
-            self._begin(stream_id)
-            self._turn_away(stream_id, ended, error, fields)
-            return None
-        if ended:
-            self._decoder.remember(block, request.below(request.line))
-        return request
-
-    def _limit(self, request: Request) -> int:
-        """Bytes of content that the request may have; 0: any number."""
-        return self._limits.body_with(request.headers) if self._limits.hosts else self._limits.body
-
-    def _decode(self, block: bytes) -> list[tuple[bytes, bytes]]:
-        try:
-            return self._decoder.decode(block, self._limits.header_section)
-        except HeaderListTooLarge as error:
-            limit = count(self._limits.header_section, "byte")
-            raise ProtocolError(431, f"the header section is longer than {limit}") from error
-
-    def _trailers(self, stream: Http2Stream, ended: bool, block: bytes) -> None:
-        """A trailer section. ASGI has no place for it; it has to be well-formed all the same."""
-        fields = self._decode(block)
-        if stream.state != _STREAM_OPEN and stream.state != _HALF_CLOSED_LOCAL:
-            raise Http2StreamError(ErrorCode.STREAM_CLOSED, "HEADERS behind the end of a request")
-        if not ended:
-            raise ProtocolError(400, "a second header section")
-        self._reader.check_trailers(fields)
-        self.peer_ended(stream)
-
-    def _late_headers(self, stream_id: int, block: bytes) -> None:
-        """HEADERS on a stream that is closed (section 5.1)."""
-        how = self.how_closed(stream_id)
-        if how == RESET_BY_US:
-            self.allowance.spend(_CHEAP, "frames on closed streams")
-            try:
-                self._decode(block)
-            except ProtocolError:
-                return
-        elif how == SKIPPED:
-            raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "a stream with a number that is not higher")
-        else:
-            raise Http2ConnectionError(ErrorCode.STREAM_CLOSED, "HEADERS on a closed stream")
 
     def _data(self, flags: int, stream_id: int, payload: bytes) -> None:
         """DATA (section 6.1). Padding counts for the windows (section 6.9.1), and is given back at once."""
@@ -591,7 +475,7 @@ class Http2(Streams):
             self.credit(size)
             self._check_begun(stream_id, "DATA")
             self.allowance.spend(_CHEAP, "DATA on closed streams")
-            if stream_id <= self._last and self.how_closed(stream_id) != RESET_BY_US:
+            if stream_id <= self.last and self.how_closed(stream_id) != RESET_BY_US:
                 raise Http2StreamError(ErrorCode.STREAM_CLOSED, "DATA on a closed stream")
             return
         ended = flags & _END_STREAM != 0
@@ -620,11 +504,9 @@ class Http2(Streams):
             if values:
                 raise Http2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "an acknowledgement of SETTINGS with some")
             self.allowance.spend(_CHEAP, "SETTINGS")
-            if not self._acknowledged:
-                self._acknowledged = True
+            if not self.acknowledged:
                 self._host.disarm(self._settings_timer)
-                for stream in self.streams.values():
-                    stream.room -= max(WINDOW - self._limits.window, 0)
+                self.acknowledge()
             return
         self.allowance.spend(_WASTED + len(values), "SETTINGS")
         for setting, value in values:
@@ -701,7 +583,7 @@ class Http2(Streams):
             raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "PRIORITY on stream 0")
         self.allowance.spend(_CHEAP, "PRIORITY")
         if len(payload) != 5:
-            idle = stream_id > self._last or not stream_id & 1  # and cannot be reset
+            idle = stream_id > self.last or not stream_id & 1  # and cannot be reset
             error = Http2ConnectionError if idle else Http2StreamError
             raise error(ErrorCode.FRAME_SIZE_ERROR, "PRIORITY of a wrong size")
 
@@ -715,40 +597,15 @@ class Http2(Streams):
         target = int.from_bytes(payload[:4], "big") & 0x7FFFFFFF
         if not target & 1:
             raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "PRIORITY_UPDATE of no stream of a client's")
-        wanted = priority.parse(payload[4:])
-        stream = self.streams.get(target)
-        if stream is not None:
-            self.reprioritize(stream, wanted)
-        elif target > self._last:
-            if self._priorities is None:
-                self._priorities = {}
-            remember(self._priorities, target, wanted, self._limits.streams)
+        self.prioritize(target, payload[4:])
 
     def _check_begun(self, stream_id: int, what: str) -> None:
         """Frames other than HEADERS and PRIORITY are for streams that were opened (section 5.1).
 
         Behind GOAWAY nobody keeps account of those that are not served.
         """
-        if not stream_id & 1 or (stream_id > self._last and self._phase != _CLOSING):
+        if not stream_id & 1 or (stream_id > self.last and not self.closing):
             raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, f"{what} on a stream that is idle, or stream 0")
-
-    # Inside: what is answered without an application, or against it
-
-    def _turn_away(self, stream_id: int, ended: bool, error: ProtocolError, fields: list[tuple[bytes, bytes]]) -> None:
-        """Answer a request that no application gets to see. A malformed one is a stream error (section 8.1.1)."""
-        asked = dict(fields)
-        method = asked.get(b":method", b"")
-        size = self.answer(stream_id, self.initial_window, error, method == b"HEAD")
-        head = b"%b %b HTTP/2" % (method, asked.get(b":path", b"")) if fields else b""
-        self._host.refused(error, head, size)
-        if error.status == 400:
-            self._host.write(rst_stream(stream_id, ErrorCode.PROTOCOL_ERROR))
-        elif self.blocked:
-            self._host.write(rst_stream(stream_id, ErrorCode.CANCEL))  # nothing has answered it
-        elif not ended:
-            self._host.write(rst_stream(stream_id, ErrorCode.NO_ERROR))
-        self.note_closed(stream_id, RESET_BY_US)
-        self.allowance.spend(_LOST, "requests that are refused")
 
 
 class _SettingsTimer(Timer):
@@ -784,5 +641,5 @@ _DATA, _HEADERS, _PRIORITY, _RST_STREAM, _SETTINGS_FRAME, _PUSH_PROMISE, _PING, 
 _CONTINUATION, _PRIORITY_UPDATE = int(Type.CONTINUATION), int(Type.PRIORITY_UPDATE)
 _ACK, _END_STREAM, _END_HEADERS, _PADDED, _PRIORITY_FLAG = ACK, END_STREAM, END_HEADERS, PADDED, PRIORITY
 _HEADER_SIZE, _FRAME_SIZE = HEADER_SIZE, FRAME_SIZE
-_, _STREAM_OPEN, _HALF_CLOSED_REMOTE, _HALF_CLOSED_LOCAL, _STREAM_CLOSED = map(int, State)
+_HALF_CLOSED_REMOTE: Final = int(State.HALF_CLOSED_REMOTE)
 _CHEAP, _WASTED, _LOST = allowance.CHEAP, allowance.WASTED, allowance.LOST
