@@ -39,5 +39,6 @@ cdef class Host:
     cpdef arm(self, timer, int deadline)
     cpdef disarm(self, timer)
     cpdef flooded(self, str reason)
+    cpdef failed(self, str reason)
     cpdef interim(self, int status)
     cpdef refused(self, error, bytes head, long long size)

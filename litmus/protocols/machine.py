@@ -187,6 +187,10 @@ class Host:
         """For the log and the statistics: the peer has sent more of something cheap than anybody has use for."""
         raise NotImplementedError
 
+    def failed(self, reason: str) -> None:
+        """For the log: the peer broke the protocol, not in one request, but so that the connection is over."""
+        raise NotImplementedError
+
     def interim(self, status: int) -> None:
         """For the statistics: an interim response was sent, of which no exchange knows."""
         raise NotImplementedError

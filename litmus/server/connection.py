@@ -26,7 +26,7 @@ from litmus.protocols.machine import Deadline, Expiring, Host, Machine, Stream
 from litmus.protocols.request import Request
 from litmus.server.engine import Engine
 from litmus.server.exchange import serve
-from litmus.server.noise import REFUSED, UNREAD, in_words
+from litmus.server.noise import BROKEN, REFUSED, UNREAD, in_words
 from litmus.server.scope import Client
 from litmus.units import count
 
@@ -391,6 +391,10 @@ class Connection(Host):
     def flooded(self, reason: str) -> None:
         """See ``Host.flooded``."""
         self._engine.flooded(self._client.name, reason)
+
+    def failed(self, reason: str) -> None:
+        """See ``Host.failed``."""
+        self._engine.noise.tell(BROKEN, "closed the connection from %s: %s", self._client.name, reason)
 
     def interim(self, status: int) -> None:
         """See ``Host.interim``."""

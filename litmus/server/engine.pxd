@@ -19,7 +19,7 @@ cdef class Engine:
     cdef readonly FlightTable flight
     cdef readonly Slab slab
     cdef public Lease window
-    cdef readonly Protocols protocols
+    cdef public Protocols protocols
     cdef set _dropped
     cdef bint _websocket_told
     cdef readonly Wheel wheel

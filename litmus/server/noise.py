@@ -25,6 +25,7 @@ REFUSED: Final = "refused request"
 CUT: Final = "cut response"
 UNREAD: Final = "unread response"
 FLOODED: Final = "flood"
+BROKEN: Final = "broken connection"
 ABANDONED: Final = "abandoned request"
 
 

@@ -157,6 +157,7 @@ def test_settings_are_to_be_acknowledged() -> None:
     wire.feed(PREFACE[1:] + settings() + get(1))
     wire.lapse(Deadline.HEAD)
     assert wire.referee.goaways == [(1, Error.SETTINGS_TIMEOUT)]
+    assert wire.breaks == ["SETTINGS were not acknowledged (SETTINGS_TIMEOUT)"]
     assert wire.calls[0].told == ["disconnected"]
     assert wire.phase == Phase.LINGER
 

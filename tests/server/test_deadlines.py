@@ -24,8 +24,8 @@ from litmus.memory import scoreboard
 from litmus.memory.lease import Lease
 from litmus.protocols.limits import Limits
 from litmus.protocols.machine import Deadline
+from litmus.protocols.request import HeadParser
 from litmus.protocols.sniff import Protocols
-from litmus.server import connection
 from litmus.server.deadlines import TICK, TICK_NS, Wheel, ticks
 from litmus.server.engine import DRAIN_SECONDS, LINGER_SECONDS
 from litmus.settings import TimeoutsSettings
@@ -663,17 +663,19 @@ class GoingOn:
     lost = eof
 
 
-def test_a_machine_may_go_on_when_its_deadline_has_passed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_may_go_on_when_its_deadline_has_passed() -> None:
     """As it was, under the same deadline again, or with another one in charge: as when bytes have arrived."""
 
-    def make(host: Any, protocols: Protocols, limits: Limits) -> GoingOn:
-        first, second = GoingOn("first", host, server.notes), GoingOn("second", host, server.notes)
-        first.successors = [first, second]
-        second.successors = [None]
-        return first
+    class Going(Protocols):
+        def first(self, host: Any, limits: Limits, negotiated: str | None) -> Any:
+            first, second = GoingOn("first", host, server.notes), GoingOn("second", host, server.notes)
+            first.successors = [first, second]
+            second.successors = [None]
+            return first
 
-    monkeypatch.setattr(connection, "Sniffer", make)
-    with serve(hello, timeouts__keep_alive="5s") as server, server.connect() as client:
+    with serve(hello, timeouts__keep_alive="5s") as server:
+        server.call(setattr, server.engine, "protocols", Going(HeadParser(), None))
+        client = server.connect()
         client.send(b"abc")
         assert server.note() == ("first", b"abc")
         server.tick(0.2)

@@ -21,6 +21,7 @@ from support.http2 import (
     data,
     get,
     headers,
+    ping,
     request,
     rst_stream,
     settings,
@@ -558,6 +559,17 @@ def test_a_flood_is_counted(caplog: pytest.LogCaptureFixture) -> None:
         assert server.counter(CLOSED_AS_FLOOD) == 1
         server.call(app.gate.set)
     assert "a flood: " in caplog.text
+
+
+def test_a_connection_error_is_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    with connected(hello) as (_, client):
+        assert client.get().status == 200
+        client.send(ping(b"short"))
+        assert client.ends()
+    lines = [record.getMessage() for record in caplog.records if "closed the connection" in record.getMessage()]
+    assert len(lines) == 1
+    assert lines[0].endswith(": PING of a wrong size (FRAME_SIZE_ERROR)")
 
 
 # -- deadlines ---------------------------------------------------------------------------------------------------------

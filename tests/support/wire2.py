@@ -49,7 +49,7 @@ class Wire2(Wire):
 
     Attributes:
         timers: those that are armed, and their deadlines.
-        floods: what the machine has noted of them.
+        floods, breaks: what the machine has noted of connections that are over for what their peers have sent.
         interims: the statuses of interim responses that it has noted.
         woken: how often it has asked for a wake-up.
         largest: bytes in the largest part of a body that the application sends at once.
@@ -68,6 +68,7 @@ class Wire2(Wire):
     ) -> None:
         self.timers: dict[Expiring, int] = {}
         self.floods: list[str] = []
+        self.breaks: list[str] = []
         self.interims: list[int] = []
         self.woken = 0
         self.largest = 2 << 20
@@ -116,6 +117,9 @@ class Wire2(Wire):
 
     def flooded(self, reason: str) -> None:
         self.floods.append(reason)
+
+    def failed(self, reason: str) -> None:
+        self.breaks.append(reason)
 
     def interim(self, status: int) -> None:
         self.interims.append(status)

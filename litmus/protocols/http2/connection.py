@@ -169,11 +169,11 @@ class Http2(Requests):
         try:
             self._read(lease)
         except HpackError as error:
-            self._fail(ErrorCode.COMPRESSION_ERROR, str(error))
+            self._broken(ErrorCode.COMPRESSION_ERROR, str(error))
         except Flooded as error:
             self._flooded(error.reason)
         except Http2ConnectionError as error:
-            self._fail(error.code, error.reason)
+            self._broken(error.code, error.reason)
         finally:
             self._running = False
         if self._phase == _LINGER:
@@ -257,8 +257,12 @@ class Http2(Requests):
 
     def settings_overdue(self) -> None:
         """The peer has not acknowledged our SETTINGS (section 6.5.3)."""
-        self._fail(ErrorCode.SETTINGS_TIMEOUT, "SETTINGS were not acknowledged")
+        self._broken(ErrorCode.SETTINGS_TIMEOUT, "SETTINGS were not acknowledged")
         self._host.wake()
+
+    def _broken(self, code: ErrorCode, reason: str) -> None:
+        self._host.failed(f"{reason} ({code.name})")
+        self._fail(code, reason)
 
     def _flooded(self, reason: str) -> None:
         self._host.flooded(reason)
