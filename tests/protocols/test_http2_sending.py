@@ -347,3 +347,48 @@ def test_an_answer_of_any_size(size: int) -> None:
     again = opened(echo).feed(post(1) + b"".join(data(1, bytes(min(size, 16_384))) for _ in range(3)))
     again.feed(data(1, end=True))
     assert again.referee.response(1).ended
+
+
+# Writing finds the connection gone
+
+
+class Breaking(Wire2):
+    """A wire that breaks with the write of a number."""
+
+    left = 0
+
+    def write(self, data: bytes) -> None:
+        self.left -= 1
+        if self.left:
+            super().write(data)
+        else:
+            self.machine.lost()
+
+
+def answered(call: Call) -> None:
+    call.respond(bytes(20_000))
+
+
+def answered_in_parts(call: Call) -> None:
+    call.respond(b"some", end=False)
+    call.send(bytes(100_000), end=True)
+
+
+def reset(call: Call) -> None:
+    call.stream.abort()
+
+
+@pytest.mark.parametrize("handler", [answered, answered_in_parts, reset, ok, echo])
+@pytest.mark.parametrize(
+    "sent", [get(1), post(1), post(1) + data(1, b"some", end=True), post(1) + data(1, bytes(9), 5)]
+)
+@pytest.mark.parametrize("writes", range(1, 6))
+def test_whatever_is_written_may_find_the_connection_gone(handler: Handler, sent: bytes, writes: int) -> None:
+    wire = Breaking(handler, judged=False)
+    wire.open()
+    wire.left = writes
+    wire.feed(sent + get(99, path="/neighbour") + post(101) + data(101, b"rest", end=True))
+    if wire.left > 0:
+        wire.lose()
+    assert all(call.gone or call.stream.state == 4 for call in wire.calls)
+    assert not wire.timers

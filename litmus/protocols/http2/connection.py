@@ -428,7 +428,9 @@ class Http2(Requests):
         except Http2StreamError as error:
             self.breach(stream_id, error)
         except ProtocolError as error:
-            self.malformed(self.streams[stream_id], error)
+            stream = self.streams.get(stream_id)
+            if stream is not None:  # else writing found the connection gone
+                self.malformed(stream, error)
 
     def _headers(self, flags: int, stream_id: int, payload: bytes) -> None:
         """HEADERS (section 6.2). Its priority is that of RFC 7540, and ignored."""

@@ -23,8 +23,11 @@ _DEFAULT: Final = DEFAULT
 def parse(value: bytes) -> int:
     """The priority that the value of a ``priority`` field or of PRIORITY_UPDATE asks for (section 4).
 
-    What is not understood is ignored, as is a whole value that is no dictionary of RFC 8941.
+    What is not understood is ignored, as is a whole value that is no dictionary of RFC 8941, or is longer than any that
+    means something: to take it apart costs far more than to send it.
     """
+    if len(value) > _LONGEST:
+        return _DEFAULT
     urgency, incremental = _DEFAULT // 2, 0
     position = 0
     while position < len(value):
@@ -95,6 +98,7 @@ class Scheduler:
         return queue[-1]
 
 
+_LONGEST: Final = 64
 _URGENCIES: Final = frozenset(b"%d" % urgency for urgency in range(8))
 
 # A member of a dictionary with a bare item and parameters (RFC 8941, section 3.2); of inner lists nothing is needed.

@@ -118,6 +118,8 @@ class Sender(Carrier):
 
     def send_data(self, stream: Http2Stream, data: bytes, end: bool) -> None:
         """See ``Carrier.send_data``."""
+        if stream.state == _CLOSED:
+            return  # writing its head found the connection gone
         size = len(data)
         if not self.blocked and not stream.queued and self._fits(stream, size):
             stream.window -= size
@@ -191,6 +193,8 @@ class Sender(Carrier):
                 self.schedule(stream)
             else:
                 self._scheduler.remove(stream)
+                if stream.queued and stream.head is None:
+                    self.stalled(stream)
         self.initial_window = size
 
     def schedule(self, stream: Http2Stream) -> None:

@@ -201,6 +201,8 @@ class Streams(Sender):
 
     def peer_ended(self, stream: Http2Stream) -> None:
         """The request has come whole. Raises ProtocolError when it has not."""
+        if stream.state == _CLOSED:
+            return  # writing found the connection gone
         if stream.received != stream.expected >= 0:
             raise ProtocolError(400, "less content than Content-Length says")
         stream.move(Event.PEER_END)
@@ -243,15 +245,18 @@ class Streams(Sender):
         self.reset(stream, ErrorCode.CANCEL if unanswered and not code else code)
 
     def reset(self, stream: Http2Stream, code: int) -> None:
-        """Close a stream from our side (section 6.4)."""
+        """Close a stream from our side (section 6.4), unless writing has found the connection gone."""
+        if stream.state == _CLOSED:
+            return
         stream.move(Event.RESET)
         self._host.write(rst_stream(stream.id, code))
         self._remove(stream, RESET_BY_US)
 
     def lose(self, stream: Http2Stream) -> None:
         """The connection is over for a stream."""
-        stream.move(Event.RESET)
-        self._remove(stream, RESET_BY_US)
+        if stream.state != _CLOSED:
+            stream.move(Event.RESET)
+            self._remove(stream, RESET_BY_US)
 
     # Windows
 
@@ -290,7 +295,8 @@ class Streams(Sender):
 
     def _remove(self, stream: Http2Stream, how: int) -> None:
         """A stream is closed: give back what it had, and tell the exchange, if one is in progress."""
-        del self.streams[stream.id]
+        if self.streams.pop(stream.id, None) is None:
+            return  # writing found the connection gone, and has done so already
         if how != _ENDED:
             self.note_closed(stream.id, how)
         if stream.due:
