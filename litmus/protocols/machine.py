@@ -7,7 +7,7 @@ is over. What it has not consumed stays in the lease that it was given and passe
 Four parties meet here::
 
     Host     what a machine asks of its connection          (server/connection.py)
-    Machine  what a connection asks of its machine          (http1.py, later http2 and websocket)
+    Machine  what a connection asks of its machine          (http1.py, http2/connection.py)
     Stream   what an exchange asks of a machine: one request's two directions
     Sink     what a machine tells an exchange               (server/exchange.py)
 

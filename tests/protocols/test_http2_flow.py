@@ -10,7 +10,7 @@ from support.wire import LIMITS, Call, Handler, echo, ignore, ok
 from support.wire2 import Wire2, granted
 
 from litmus.protocols.http2.frames import FRAME_SIZE
-from litmus.protocols.http2.streams import DISCARDED, SPARE
+from litmus.protocols.http2.streams import CREDIT, DISCARDED, SPARE
 from litmus.protocols.limits import Limits
 from litmus.protocols.machine import Deadline
 
@@ -105,9 +105,9 @@ def test_everything_is_given_back(name: str) -> None:
 
 def test_the_window_of_a_connection_has_room_for_all_streams() -> None:
     wire = Wire2().open()
-    assert wire.referee.allowance == granted(LIMITS) == 100 * 65_535 + (1 << 20)
+    assert wire.referee.allowance == granted(LIMITS) == 100 * 65_535 + (1 << 20) + (256 << 10)
     small = Wire2(limits=Limits(64, 512, streams=1, window=1)).open()
-    assert small.referee.allowance == 1 + SPARE
+    assert small.referee.allowance == 1 + SPARE + CREDIT
     large = Wire2(limits=Limits(64, 512, streams=1000, window=1 << 30)).open()
     assert large.referee.allowance == (1 << 31) - 1
 
@@ -218,3 +218,18 @@ def test_nothing_is_lost_whatever_happens(actions: list[tuple[str, int, int]]) -
     for stream in asked:
         wire.feed(rst_stream(stream))
     assert missing(wire) == 0
+
+
+def test_streams_that_nobody_reads_leave_room_for_others() -> None:
+    """However many they are, and however much another one brings."""
+    window = 65_536
+    streams = 100
+    wire = Wire2(ignore, Limits(16 << 10, 48 << 10, streams=streams, window=window)).open()
+    for stream in range(1, 2 * streams - 1, 2):
+        wire.feed(post(stream) + b"".join(data(stream, bytes(16_384)) for _ in range(window // 16_384)))
+    wire.feed(post(2 * streams - 1))
+    reader = wire.calls[-1]
+    for _ in range(200):
+        wire.feed(data(2 * streams - 1, bytes(16_384)))
+        assert len(reader.read()) == 16_384
+    assert not wire.referee.goaways

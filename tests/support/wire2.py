@@ -15,7 +15,7 @@ from litmus.protocols.http2.frames import LARGEST_WINDOW, WINDOW
 from litmus.protocols.http2.request import RequestReader
 from litmus.protocols.http2.sending import QUEUED_MOST
 from litmus.protocols.http2.stream import State
-from litmus.protocols.http2.streams import SPARE
+from litmus.protocols.http2.streams import CREDIT, SPARE
 from litmus.protocols.limits import Limits
 from litmus.protocols.machine import Deadline, Expiring
 from litmus.protocols.request import HeadParser
@@ -257,7 +257,7 @@ class Wire2(Wire):
 
 def granted(limits: Limits) -> int:
     """The window of a connection."""
-    return max(WINDOW, min(limits.streams * limits.window + SPARE, LARGEST_WINDOW))
+    return max(WINDOW, min(limits.streams * limits.window + SPARE + CREDIT, LARGEST_WINDOW))
 
 
 def kinds(frames: Iterable[Frame], stream: int | None = None) -> list[int]:

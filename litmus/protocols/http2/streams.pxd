@@ -7,7 +7,7 @@ from litmus.protocols.limits cimport Limits
 from litmus.protocols.machine cimport Sink
 
 cdef int _OPEN, _HALF_CLOSED_LOCAL, _CLOSED, _OUR_END, _ENDED, _RESPONSE
-cdef Py_ssize_t _REMEMBERED
+cdef Py_ssize_t _REMEMBERED, _CREDIT
 
 
 cdef class Streams(Sender):

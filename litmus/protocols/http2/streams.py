@@ -22,6 +22,10 @@ from litmus.units import count
 SPARE: Final = 1 << 20
 """Bytes by which the windows of a connection's streams may grow, all together, where applications read fast."""
 
+CREDIT: Final = 256 << 10
+"""Bytes that were consumed before the connection's window is given back. It is larger by as much, so that streams full
+of content that nobody reads leave it room for all others."""
+
 DISCARDED: Final = 256 << 10
 """Bytes of a request's content that nobody wants, and that are worth receiving rather than to reset the stream."""
 
@@ -64,7 +68,7 @@ class Streams(Sender):
         super().__init__(host)
         self._limits = limits
         self.streams: dict[int, Http2Stream] = {}
-        self.granted = max(WINDOW, min(limits.streams * limits.window + SPARE, LARGEST_WINDOW))
+        self.granted = max(WINDOW, min(limits.streams * limits.window + SPARE + CREDIT, LARGEST_WINDOW))
         self.room = self.granted
         self.half_closed = False
         self.receiving = True
@@ -263,7 +267,7 @@ class Streams(Sender):
     def credit(self, size: int) -> None:
         """Content has left the connection: the peer may send as much again, and is told so now and then."""
         self._taken += size
-        if 2 * self._taken >= self.granted and self.receiving:
+        if self._taken >= _CREDIT and self.receiving:
             self.room += self._taken
             self._host.write(window_update(0, self._taken))
             self._taken = 0
@@ -320,6 +324,6 @@ class Streams(Sender):
 
 # As plain numbers: looking up a member of an enumeration takes time.
 _OPEN, _HALF_CLOSED_LOCAL, _CLOSED = int(State.OPEN), int(State.HALF_CLOSED_LOCAL), int(State.CLOSED)
-_OUR_END, _ENDED, _REMEMBERED = int(Event.OUR_END), ENDED, REMEMBERED
+_OUR_END, _ENDED, _REMEMBERED, _CREDIT = int(Event.OUR_END), ENDED, REMEMBERED, CREDIT
 _SKIPPED: Final = 16
 _RESPONSE: Final = allowance.RESPONSE
