@@ -224,7 +224,7 @@ class LimitsSettings:
 
 @dataclass(frozen=True, slots=True)
 class HttpSettings:
-    """How requests are read."""
+    """How requests are read, and given up."""
 
     underscores: str = option(
         Choice("drop", "allow", "refuse"),
@@ -232,6 +232,14 @@ class HttpSettings:
         "What becomes of request headers with an underscore in their names. Many applications cannot tell "
         "X_Forwarded_For from X-Forwarded-For, so a client could pass off as the proxy's what is its own. drop: the "
         "application does not see them, and the log names them once; allow: it does; refuse: the answer is 400.",
+    )
+    cancel: str = option(
+        Choice("reset", "disconnected", "never"),
+        "reset",
+        "Which applications are cancelled (asyncio.CancelledError) because their client has left before the response "
+        "was complete, if they do not wait in receive() to be told so. reset: those whose client has said that it does "
+        "not want the response any more (RST_STREAM of HTTP/2); disconnected: those whose connection is lost as well; "
+        "never: none, they find out when they call receive() or send().",
     )
 
 

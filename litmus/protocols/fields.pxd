@@ -24,3 +24,7 @@ cdef class FieldParser:
     cdef Field _look_at(self, bytes line)
     @cython.locals(kind=cython.int)
     cpdef Field field(self, bytes name, bytes value)
+
+
+@cython.locals(index=cython.Py_ssize_t, name=bytes)
+cpdef set_host(list headers, bytes authority)

@@ -142,9 +142,9 @@ def _number(kind: int, value: bytes) -> int:
             raise ProtocolError(400, "Content-Length is not a number")
         return int(value)
     elif kind == TRANSFER_ENCODING:
-        _check_codings(_elements(value))
+        _check_codings(elements(value))
     elif kind == CONNECTION:
-        options = _elements(value)
+        options = elements(value)
         asked = ((b"close", CLOSE), (b"keep-alive", KEEP_ALIVE), (b"upgrade", SWITCH))
         return sum(number for option, number in asked if option in options)
     elif kind == EXPECT:
@@ -152,7 +152,16 @@ def _number(kind: int, value: bytes) -> int:
     return 0
 
 
-def _elements(value: bytes) -> list[bytes]:
+def set_host(headers: list[tuple[bytes, bytes]], authority: bytes) -> None:
+    """Put an authority in the place of Host (RFC 9112, section 3.2.2; ASGI, "HTTP connection scope", on :authority)."""
+    for index, (name, _) in enumerate(headers):
+        if name == b"host":
+            headers[index] = (name, authority)
+            return
+    headers.insert(0, (b"host", authority))
+
+
+def elements(value: bytes) -> list[bytes]:
     """The elements of a list, in lower case (RFC 9110, section 5.6.1)."""
     return [element.strip(b" \t").lower() for element in value.split(b",")]
 

@@ -513,10 +513,13 @@ class Http1(Stream):
         """Whether another machine goes on with the request, now or as soon as its content has come.
 
         Clients are not ready for another protocol while they send content, and Upgrade may be ignored: so they get it
-        when there is not much of it. ``length`` is that of the head.
+        when there is not much of it, and when the connection has more before it than this request. ``length`` is that
+        of the head.
         """
         assert self._upgrade is not None
         size = request.body
+        if self._draining or self._half_closed:
+            return False
         if size == _UNKNOWN or length + size > GO_OVER_LIMIT or not self._upgrade.wanted(request):
             return False
         if lease.end - lease.start < length + size:
@@ -649,7 +652,7 @@ class Http1(Stream):
         """Tell the exchange, if one is in progress, that its stream is gone."""
         sink, self.sink = self.sink, None
         if sink is not None:
-            sink.disconnected()
+            sink.disconnected(False)
 
 
 def _head_length(unread: bytes, scanned: int) -> int:

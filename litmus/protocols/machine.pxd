@@ -6,7 +6,7 @@ cdef class Sink:
     cpdef unblocked(self)
     cpdef peer_finished(self)
     cpdef refused(self, error, long long size)
-    cpdef disconnected(self)
+    cpdef disconnected(self, bint unwanted)
 
 
 cdef class Stream:

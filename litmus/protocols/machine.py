@@ -52,8 +52,11 @@ class Sink:
         """
         raise NotImplementedError
 
-    def disconnected(self) -> None:
-        """The peer is gone, or the stream was cut: nothing that is sent will arrive."""
+    def disconnected(self, unwanted: bool) -> None:
+        """The peer is gone, or the stream was cut: nothing that is sent will arrive.
+
+        ``unwanted``: the peer has said that it does not want the response any more.
+        """
         raise NotImplementedError
 
 

@@ -20,6 +20,7 @@ from litmus.protocols.fields import (
     SWITCH,
     UPGRADE,
     FieldParser,
+    set_host,
 )
 from litmus.protocols.lines import LineParser, RequestLine
 from litmus.protocols.remembering import remember
@@ -117,7 +118,7 @@ class HeadParser:
         if line.authority or line.version != "1.1":
             request = self._read(section, line)
             if line.authority:
-                _set_host(request.headers, line.authority)
+                set_host(request.headers, line.authority)
             return request
         known = self._known.get(section)
         if known is not None:
@@ -178,15 +179,6 @@ class HeadParser:
                 raise ProtocolError(400, "Transfer-Encoding in an HTTP/1.0 request")  # RFC 9112, section 6.1
             request.keep_alive = connection & ~_SWITCH == _KEEP_ALIVE
         return request
-
-
-def _set_host(headers: list[tuple[bytes, bytes]], authority: bytes) -> None:
-    """Put the authority of an absolute target in the place of Host (RFC 9112, section 3.2.2)."""
-    for index, (name, _) in enumerate(headers):
-        if name == b"host":
-            headers[index] = (name, authority)
-            return
-    headers.insert(0, (b"host", authority))
 
 
 _REMEMBERED: Final = 128

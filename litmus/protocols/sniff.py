@@ -61,14 +61,13 @@ class Sniffer:
         limits: what the peer may demand.
     """
 
-    __slots__ = ("_draining", "_host", "_limits", "_protocols", "blocked", "hungry", "lease")
+    __slots__ = ("_draining", "_host", "_limits", "_protocols", "hungry", "lease")
 
     def __init__(self, host: Host, protocols: Protocols, limits: Limits) -> None:
         self._host = host
         self._protocols = protocols
         self._limits = limits
         self._draining = False
-        self.blocked = False
         self.hungry = True
         self.lease: Lease | None = None
 

@@ -29,6 +29,7 @@ cdef class Engine:
     cdef readonly set exchanges
     cdef readonly set adopting
     cdef readonly bint draining
+    cdef str _cancel
     cdef public object on_connections_changed
     cdef readonly object context
     cdef readonly Starter starter
@@ -46,4 +47,5 @@ cdef class Engine:
 
     cpdef post(self, connection)
     cpdef left(self)
+    cpdef bint cancels(self, bint unwanted) except -1
     cpdef ended(self, Py_ssize_t entry)

@@ -108,6 +108,7 @@ class Engine:
         self.exchanges: set[Exchange] = set()
         self.adopting: set[object] = set()
         self.draining = False
+        self._cancel = settings.http.cancel
         self.on_connections_changed: Callable[[], None] = _ignore
         self._outbox: list[Connection] = []
         self._leaving: list[int] = []
@@ -202,6 +203,10 @@ class Engine:
         parser = HeadParser(http.underscores, self._header_dropped, limits.header_fields, self._upgrade_asked)
         reader = RequestReader(parser.fields, limits.request_line, limits.header_fields)
         return Protocols(parser, reader if self.settings.http2.enabled else None)
+
+    def cancels(self, unwanted: bool) -> bool:
+        """Whether the application is to be cancelled now that its client has left. ``unwanted``: see ``Sink``."""
+        return self._cancel == "disconnected" or (unwanted and self._cancel == "reset")
 
     def next_jitter(self) -> int:
         """Ticks that a new connection may idle longer than others: those that fall idle together don't all close so."""

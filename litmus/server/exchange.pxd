@@ -38,6 +38,7 @@ cdef class Exchange(Sink):
     cdef Stream _stream
     cdef object _task
     cdef bint _told
+    cdef bint _unwanted
     cdef list _trailers
     cdef object _waiters
     cdef object _writers

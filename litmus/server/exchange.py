@@ -84,6 +84,7 @@ class Exchange(Sink):
         "_task",
         "_told",
         "_trailers",
+        "_unwanted",
         "_waiters",
         "_writers",
         "due",
@@ -112,6 +113,7 @@ class Exchange(Sink):
         self._peer_finished = False
         self._logged = False
         self._told = False  # that the client has left
+        self._unwanted = False  # and cancelled for it
         self._waiters: deque[asyncio.Future[Message]] | None = None
         self._writers: list[asyncio.Future[None]] | None = None
         self._pushed_back: Message | None = None
@@ -267,12 +269,17 @@ class Exchange(Sink):
         reason = escape(error.reason)
         engine.noise.tell(REFUSED, "refused %s from %s: %d, %s", self._words(), name, error.status, reason)
 
-    def disconnected(self) -> None:
-        """See ``Sink.disconnected``."""
+    def disconnected(self, unwanted: bool) -> None:
+        """See ``Sink.disconnected``. Who waits in ``receive`` or ``send`` is told there; others may be cancelled."""
         self._disconnected = True
         self._record()
         self._deliver()
+        sending = self._writers is not None
         self.unblocked()
+        if self._task is not None and not sending and not self._told and self.engine.cancels(unwanted):
+            self._told = True
+            self._unwanted = True
+            self._task.cancel("the client has left")
 
     # Inside: the request's side
 
@@ -392,13 +399,15 @@ class Exchange(Sink):
                 self._writers = []
             self._writers.append(writer)
             await writer
+        if self._disconnected:
+            raise ClientDisconnected("the client has disconnected")
 
     def _failed(self, error: BaseException) -> None:
         """The application left with an error."""
         if isinstance(error, asyncio.CancelledError):
             if self._cut:  # who has done so has named the request in the log
                 self._give_up(503, _CANCELLED)
-            elif not self._overdue:
+            elif not self._overdue and not self._unwanted:
                 self._fail("was cancelled", 503, _CANCELLED)
         elif self._disconnected and _is_disconnect(error):
             self._abort()

@@ -16,6 +16,7 @@ from support.http2 import (
     ping,
     post,
     priority,
+    priority_update,
     request,
     rst_stream,
     settings,
@@ -28,6 +29,7 @@ from litmus.protocols.http2 import allowance
 from litmus.protocols.http2.allowance import ALLOWANCE, Allowance
 from litmus.protocols.http2.connection import FRAGMENTS, Phase
 from litmus.protocols.http2.errors import Flooded
+from litmus.protocols.http2.streams import PROGRESS
 from litmus.protocols.limits import Limits
 from litmus.protocols.machine import Deadline, Expiring, Host
 
@@ -217,9 +219,13 @@ def stalled() -> tuple[Wire2, Call]:
     (call,) = wire.calls
     call.respond(bytes(65_535), end=False)
     assert wire.armed(call) == Deadline.NONE
-    call.send(bytes(1000))
+    call.send(bytes(4 * PROGRESS))
     assert wire.armed(call) == Deadline.STALL
     return wire, call
+
+
+def more_room(size: int, *streams: int) -> bytes:
+    return b"".join(window_update(stream, size) for stream in streams)
 
 
 def test_a_window_that_stays_shut() -> None:
@@ -232,20 +238,60 @@ def test_a_window_that_stays_shut() -> None:
 
 def test_a_window_that_opens_a_little() -> None:
     wire, call = stalled()
-    wire.feed(window_update(1, 10) + window_update(0, 10))
+    wire.feed(more_room(PROGRESS, 0, 1))
     wire.lapse(Deadline.STALL)
     assert not call.gone
     assert wire.armed(call) == Deadline.STALL
+    wire.feed(more_room(PROGRESS - 1, 0, 1))
     wire.lapse(Deadline.STALL)
     assert call.gone
 
 
 def test_a_window_that_opens() -> None:
     wire, call = stalled()
-    wire.feed(window_update(1, 1000) + window_update(0, 1000))
+    wire.feed(more_room(4 * PROGRESS, 0, 1))
     wire.lapse(Deadline.STALL)
     assert not call.gone
     assert wire.armed(call) == Deadline.NONE
+
+
+def test_who_waits_behind_others_is_not_stuck() -> None:
+    wire = opened()
+    wire.feed(get(1) + get(3))
+    first, second = wire.calls
+    first.respond(bytes(65_535 + 4 * PROGRESS), end=False)
+    second.respond(bytes(2 * PROGRESS))
+    assert wire.armed(second) == Deadline.STALL
+    wire.feed(more_room(2 * PROGRESS, 0, 1))
+    wire.lapse(Deadline.STALL)
+    assert not first.gone
+    assert not second.gone, "the connection goes on, and it is not its turn"
+    wire.feed(more_room(1, 0, 1))
+    wire.lapse(Deadline.STALL)
+    assert first.gone
+    assert second.gone, "the connection does not"
+
+
+def test_who_has_its_own_window_shut_is_stuck_although_the_connection_goes_on() -> None:
+    wire, call = stalled()
+    wire.feed(more_room(2 * PROGRESS, 0) + get(3))
+    wire.calls[1].respond(bytes(PROGRESS))
+    wire.lapse(Deadline.STALL)
+    assert call.gone
+    assert not wire.referee.response(1).ended
+    assert wire.referee.response(3).ended
+
+
+def test_who_gets_room_of_its_own_and_waits_for_that_of_the_connection_is_not_stuck() -> None:
+    wire, call = stalled()
+    wire.feed(get(3))
+    wire.calls[1].respond(bytes(4 * PROGRESS))
+    wire.feed(more_room(100_000, 1))
+    # The other one is more urgent, and takes all the room there is.
+    wire.feed(priority_update(3, "u=0") + more_room(2 * PROGRESS, 0))
+    wire.lapse(Deadline.STALL)
+    assert not call.gone
+    assert wire.armed(call) == Deadline.STALL
 
 
 def test_a_shut_window_and_a_slow_body_have_a_deadline_each() -> None:
@@ -257,9 +303,6 @@ def test_a_shut_window_and_a_slow_body_have_a_deadline_each() -> None:
     wire.feed(data(1, bytes(SLOW.body_progress)))
     wire.lapse(Deadline.BODY)
     assert not call.gone, "what has come is enough, whatever has gone"
-    wire.feed(window_update(1, 10) + window_update(0, 10))
-    wire.lapse(Deadline.STALL)
-    assert not call.gone
     wire.lapse(Deadline.STALL)
     assert wire.referee.response(1).reset == Error.CANCEL
     assert not set(wire.timers.values()) & {Deadline.BODY, Deadline.STALL}
@@ -391,6 +434,29 @@ def test_draining_is_over_when_its_time_is() -> None:
     assert wire.referee.goaways[-1] == (1, Error.NO_ERROR)
 
 
+def test_who_does_not_acknowledge_the_drain_is_served_no_longer_than_who_does() -> None:
+    wire = draining(opened().feed(get(1)))
+    wire.feed(get(3))
+    wire.lapse(Deadline.DRAIN)
+    assert wire.referee.goaways[-1] == (3, Error.NO_ERROR)
+    wire.feed(get(5))
+    assert [call.stream.id for call in wire.calls] == [1, 3]
+    for call in wire.calls:
+        call.respond(b"ok")
+    wire.settle()
+    assert wire.phase == Phase.LINGER
+
+
+def test_requests_behind_goaway_are_a_flood_in_the_end() -> None:
+    wire = draining(opened().feed(get(1))).feed(ping(DRAIN, ack=True))
+    stream = 3
+    while not wire.floods:
+        wire.feed(get(stream))
+        stream += 2
+    assert 100 <= stream / 2 <= ALLOWANCE / allowance.WASTED + 2
+    assert wire.floods == ["too many of one kind: requests behind GOAWAY"]
+
+
 def test_another_ping_says_nothing() -> None:
     wire = draining(opened()).feed(ping(b"whatever", ack=True))
     assert wire.phase == Phase.OPEN
@@ -483,6 +549,16 @@ def test_what_has_come_before_the_end_is_served() -> None:
     wire.eof()
     assert len(wire.calls) == 7
     assert wire.closed
+
+
+def test_a_refused_request_that_has_come_whole_is_closed_by_both_ends() -> None:
+    wire = opened(limits=Limits(128, 512)).feed(get(1, ("x", "y" * 600)))
+    assert wire.referee.response(1).status == 431
+    assert wire.referee.response(1).reset is None
+    wire.feed(data(1, b"more"))
+    assert [each.payload for each in wire.frames() if each.kind == Type.RST_STREAM] == [
+        Error.STREAM_CLOSED.to_bytes(4, "big")
+    ]
 
 
 def test_only_so_many_streams_at_once() -> None:

@@ -1,5 +1,6 @@
 """Flow control to the byte (RFC 9113, sections 5.2 and 6.9): what is received is given back, on every path."""
 
+import tracemalloc
 from collections.abc import Callable
 
 import pytest
@@ -9,10 +10,13 @@ from support.http2 import Error, Type, data, get, headers, post, rst_stream
 from support.wire import LIMITS, Call, Handler, echo, ignore, ok
 from support.wire2 import Wire2, granted
 
-from litmus.protocols.http2.frames import FRAME_SIZE
+from litmus.memory.lease import Lease
+from litmus.protocols.http2.frames import FRAME_SIZE, WINDOW
 from litmus.protocols.http2.streams import CREDIT, DISCARDED, SPARE
 from litmus.protocols.limits import Limits
+from litmus.protocols.lines import RequestLine
 from litmus.protocols.machine import Deadline
+from litmus.protocols.request import Request
 
 FEW = Limits(16 << 10, 48 << 10, streams=4, window=20_000)
 HALF = -(-granted(FEW) // 2)
@@ -110,6 +114,38 @@ def test_the_window_of_a_connection_has_room_for_all_streams() -> None:
     assert small.referee.allowance == 1 + SPARE + CREDIT
     large = Wire2(limits=Limits(64, 512, streams=1000, window=1 << 30)).open()
     assert large.referee.allowance == (1 << 31) - 1
+
+
+@pytest.mark.parametrize("handler", [echo, ok], ids=["read", "not read"])
+def test_content_that_came_over_http1_is_given_back_as_if_it_had_come_in_frames(handler: Handler) -> None:
+    wire = Wire2(handler, FEW, judged=False)
+    line = RequestLine(b"POST", b"/", "2", b"", b"/")
+    wire.machine.adopt(Request(line, [(b"host", b"a")]), [], bytes(1000))
+    wire.open()
+    offered = [each.payload for each in wire.frames() if each.kind == Type.WINDOW_UPDATE]
+    assert [WINDOW + int.from_bytes(each, "big") for each in offered] == [granted(FEW) - 1000]
+    wire.feed(post(3) + data(3, bytes(FRAME_SIZE), end=True))
+    for stream in range(5, 5 + 2 * (CREDIT // FRAME_SIZE), 2):
+        wire.feed(post(stream) + data(stream, bytes(FRAME_SIZE), end=True))
+    given = [each.payload for each in wire.frames() if each.kind == Type.WINDOW_UPDATE and not each.stream]
+    assert int.from_bytes(given[0], "big") >= CREDIT
+    used = 1000 + FRAME_SIZE * (1 + CREDIT // FRAME_SIZE)
+    assert wire.machine.room == granted(FEW) - used + sum(int.from_bytes(each, "big") for each in given)
+
+
+def test_content_in_tiny_frames_takes_little_more_memory_than_its_bytes() -> None:
+    wire = fed(post(1))
+    frames = [data(1, bytes(2)) * 100 for _ in range(FEW.window // 200)]
+    tracemalloc.start()
+    for each in frames:
+        lease = Lease(memoryview(bytearray(each)), 0)
+        lease.end = lease.size
+        wire.machine.received(lease)
+        wire.calls[0].told.clear()
+    used, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert wire.calls[0].stream.unread() == FEW.window
+    assert used < 2 * FEW.window
 
 
 def test_a_stream_that_is_read_gets_more_room() -> None:

@@ -3,6 +3,7 @@
 import pytest
 from hpack import Decoder
 from support.http2 import (
+    MAX_WINDOW,
     Error,
     Flag,
     Frame,
@@ -179,6 +180,21 @@ def test_a_window_that_shrinks_while_content_waits() -> None:
     wire.feed(settings({Setting.INITIAL_WINDOW_SIZE: 65_535}))
     assert wire.referee.response(1).ended
     assert len(wire.referee.response(1).body) == 3000
+
+
+def test_of_several_initial_windows_the_last_counts() -> None:
+    wire, (call,) = asked(values={Setting.INITIAL_WINDOW_SIZE: 1000})
+    call.respond(bytes(3000))
+    wire.feed(settings([(Setting.INITIAL_WINDOW_SIZE, size) for size in (65_535, 0, 1500)]))
+    assert call.stream.window == 0
+    assert len(wire.referee.response(1).body) == 1500
+
+
+def test_of_several_initial_windows_none_may_be_too_large() -> None:
+    wire, _ = asked(values={Setting.INITIAL_WINDOW_SIZE: 1000})
+    wire.feed(window_update(1, 1000))
+    wire.feed(settings([(Setting.INITIAL_WINDOW_SIZE, size) for size in (1000, MAX_WINDOW - 999, 0)]))
+    assert wire.referee.goaways[-1][1] == Error.FLOW_CONTROL_ERROR
 
 
 def test_a_window_that_changes_while_nobody_reads() -> None:

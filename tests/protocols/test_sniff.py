@@ -2,12 +2,13 @@
 
 import pytest
 from support.http2 import PREFACE, Type, get, settings
-from support.wire import Wire, ok
+from support.wire import LIMITS, Wire, ok
 from support.wire2 import Wire2
 
 from litmus.protocols.http1 import Http1
 from litmus.protocols.http2.connection import Http2
 from litmus.protocols.http2.request import RequestReader
+from litmus.protocols.http2.upgrade import H2c
 from litmus.protocols.machine import Deadline
 from litmus.protocols.request import HeadParser
 from litmus.protocols.sniff import Protocols, Sniffer
@@ -109,3 +110,18 @@ def test_draining_before_http1() -> None:
     wire.machine.drain()
     wire.feed(b"GET" + REST)
     assert b"connection: close" in wire.out.lower()
+
+
+def test_who_has_finished_sending_cannot_go_over() -> None:
+    """Nothing of what HTTP/2 begins with can come any more."""
+    going_over = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: \r\n\r\n"
+    parser = HeadParser()
+    wire = Wire()
+    wire.machine = Http1(wire, parser, LIMITS, H2c(RequestReader(parser.fields)))
+    wire.feed(b"GET /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n" + going_over).eof()
+    for call in wire.calls:
+        call.respond(b"ok")
+        wire.settle()
+    assert [call.request.line.target for call in wire.calls] == [b"/1", b"/2"]
+    assert wire.out.count(b"HTTP/1.1 200 OK") == 2
+    assert wire.closed

@@ -133,6 +133,15 @@ def test_who_does_not_ask_as_it_has_to_is_not_heard(server: Server, name: str) -
     assert response.body.startswith(b"1.")
 
 
+def test_who_asks_during_a_drain_is_not_heard() -> None:
+    with serve(app) as server, server.connect() as client:
+        client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").response()
+        server.call(server.engine.drain)
+        response = client.send(asking()).response()
+        assert response.body.startswith(b"1.1 ")
+        assert response.header(b"connection") == b"close"
+
+
 def test_a_list_of_protocols(server: Server) -> None:
     with server.connect() as client:
         body = over_http2(client, asking().replace(b"Upgrade: h2c", b"Upgrade: foo/2, h2c"))

@@ -34,6 +34,7 @@ from support.waiting import wait_until, wait_until_steady
 from litmus.asgi import Application, Receive, Scope, Send
 from litmus.memory.flight import WireProtocol
 from litmus.memory.scoreboard import BYTES_IN, BYTES_OUT, CLOSED_AS_FLOOD, RESPONSES_1XX
+from litmus.protocols.http2.streams import PROGRESS
 from litmus.server.engine import DRAIN_SECONDS
 from litmus.server.exchange import ClientDisconnected
 
@@ -449,11 +450,11 @@ def test_a_host_may_have_a_limit_of_its_own(announced: bool) -> None:
 @pytest.mark.parametrize(
     ("options", "path", "extra", "status", "line"),
     [
-        ({"limits__header_section": "1 KiB"}, "/", [("x", "y" * 1024)], 431, "-"),
+        ({"limits__header_section": "1 KiB"}, "/", [("x", "y" * 1024)], 431, "GET / HTTP/2"),
         ({"limits__header_fields": "10"}, "/", [("x", "y")] * 7, 431, "GET / HTTP/2"),
         ({"limits__request_line": "128 B"}, "/" + "x" * 128, [], 414, "GET /" + "x" * 128 + " HTTP/2"),
-        ({}, "/", [("x", "y" * 320)] * 95, 431, "-"),
-        ({}, "/", [("x", "y" * (60 << 10))], 431, "-"),
+        ({}, "/", [("x", "y" * 320)] * 95, 431, "GET / HTTP/2"),
+        ({}, "/", [("x", "y" * (60 << 10))], 431, "GET / HTTP/2"),
         ({}, "/" + "x" * (8 << 10), [], 414, None),
     ],
 )
@@ -476,6 +477,13 @@ def test_too_large_heads_are_refused(
         assert classes(server) == [0, 1, 0, 1, 0]
         if line is not None:
             assert f'"{line}" {status} {len(response.body)} ' in server.log()[0]
+
+
+def test_a_head_of_a_head_request_that_is_too_large_is_refused_without_content() -> None:
+    with connected(hello, limits__header_section="1 KiB") as (_, client):
+        response = client.get("/", ("x", "y" * 1024), method="HEAD")
+        assert (response.status, response.body) == (431, b"")
+        assert client.get().status == 200
 
 
 def large(stream: int, path: str, extra: list[Field]) -> bytes:
@@ -613,11 +621,13 @@ def test_a_response_that_the_client_has_no_room_for_is_given_up(whose: str) -> N
         stream = client.ask()
         client.until(lambda: client.referee.size(stream) == whole)
         server.tick(4.8)
-        client.send(window_update(stream if whose == "stream" else 0, 10))
-        client.until(lambda: client.referee.size(stream) == whole + 10)
+        client.send(window_update(stream if whose == "stream" else 0, PROGRESS))
+        client.until(lambda: client.referee.size(stream) == whole + PROGRESS)
         server.tick(4.8)
         client.settled()
         assert not client.referee.over(stream), "it goes on, if slowly"
+        client.send(window_update(stream if whose == "stream" else 0, 1))
+        client.until(lambda: client.referee.size(stream) == whole + PROGRESS + 1)
         server.tick(5.4)
         assert client.response(stream).reset == Error.CANCEL
         client.settled()

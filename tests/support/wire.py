@@ -22,7 +22,8 @@ class Call(Sink):
 
     Attributes:
         request: the head.
-        told: "body", "unblocked", "finished", "refused with …", "cut", "disconnected", in the order they came.
+        told: "body", "unblocked", "finished", "refused with …", "cut", "disconnected",
+            "unwanted", in the order they came.
         body: what was read of the body.
     """
 
@@ -52,9 +53,9 @@ class Call(Sink):
     def peer_finished(self) -> None:
         self.told.append("finished")
 
-    def disconnected(self) -> None:
+    def disconnected(self, unwanted: bool) -> None:
         assert not self.gone, "told twice"
-        self.told.append("disconnected")
+        self.told.append("unwanted" if unwanted else "disconnected")
         self.gone = True
 
     # What an application does

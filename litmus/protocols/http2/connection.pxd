@@ -22,12 +22,13 @@ cdef class Http2(Requests):
     cdef int _block_flags
     cdef Py_ssize_t _block_size
     cdef unsigned long _block_stream
+    cdef Timer _drain_alarm
     cdef bint _draining
     cdef bint _greeted
     cdef bint _partial
     cdef int _phase
     cdef bint _running
-    cdef Timer _settings_timer
+    cdef Timer _settings_alarm
     cdef readonly bint hungry
     cdef public Lease lease
 

@@ -7,6 +7,7 @@ here, reads the frames, keeps what concerns the connection as a whole, and is it
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import IntEnum
 from typing import Final
 
@@ -94,12 +95,13 @@ class Http2(Requests):
         "_block_flags",
         "_block_size",
         "_block_stream",
+        "_drain_alarm",
         "_draining",
         "_greeted",
         "_partial",
         "_phase",
         "_running",
-        "_settings_timer",
+        "_settings_alarm",
         "hungry",
         "lease",
     )
@@ -114,7 +116,8 @@ class Http2(Requests):
         self._greeted = False
         self._draining = False
         self._behind = False  # frames are there that wait for the next turn
-        self._settings_timer = _SettingsTimer(self)
+        self._settings_alarm = _Alarm(self._settings_overdue)
+        self._drain_alarm: _Alarm | None = None
         self._block: list[bytes] | None = None
         self._block_stream = 0
         self._block_flags = 0
@@ -130,6 +133,7 @@ class Http2(Requests):
             content: all of it.
         """
         self._adopted = (request, settings, content)
+        self.room -= len(content)  # as if it had come in DATA: it is given back when it was read
 
     @property
     def phase(self) -> Phase:
@@ -203,6 +207,8 @@ class Http2(Requests):
         self._draining = True
         if self._phase == _OPEN:
             self._host.write(goaway(LARGEST_STREAM, ErrorCode.NO_ERROR, "draining") + ping(_DRAIN_PING))
+            self._drain_alarm = _Alarm(self._drain_overdue)
+            self._host.arm(self._drain_alarm, Deadline.DRAIN)
 
     def output_blocked(self) -> None:
         """See ``Machine.output_blocked``."""
@@ -252,12 +258,17 @@ class Http2(Requests):
             values[Setting.INITIAL_WINDOW_SIZE] = self._limits.window
         if self.extended:
             values[Setting.ENABLE_CONNECT_PROTOCOL] = 1
-        self._host.write(settings(values) + window_update(0, self.granted - WINDOW))
-        self._host.arm(self._settings_timer, Deadline.HEAD)
+        self._host.write(settings(values) + window_update(0, self.room - WINDOW))
+        self._host.arm(self._settings_alarm, Deadline.HEAD)
 
-    def settings_overdue(self) -> None:
+    def _settings_overdue(self) -> None:
         """The peer has not acknowledged our SETTINGS (section 6.5.3)."""
         self._broken(ErrorCode.SETTINGS_TIMEOUT, "SETTINGS were not acknowledged")
+        self._host.wake()
+
+    def _drain_overdue(self) -> None:
+        """The peer has not said that it knows of the drain: what it asks for from now on is not served."""
+        self._close("draining")
         self._host.wake()
 
     def _broken(self, code: ErrorCode, reason: str) -> None:
@@ -312,7 +323,9 @@ class Http2(Requests):
         """Nothing is served any more."""
         self.receiving = False
         self._host.disarm(self.allowance)
-        self._host.disarm(self._settings_timer)
+        self._host.disarm(self._settings_alarm)
+        if self._drain_alarm is not None:
+            self._host.disarm(self._drain_alarm)
         self._block = None
         for stream in list(self.streams.values()):
             self.lose(stream)
@@ -375,8 +388,7 @@ class Http2(Requests):
         assert self._adopted is not None
         request, settings, content = self._adopted
         self._adopted = None
-        for setting, value in settings:
-            self._apply(setting, value)
+        self._apply(settings)
         self.serve(1, request, True, content)
 
     def _read_preface(self, lease: Lease) -> bool:
@@ -511,33 +523,40 @@ class Http2(Requests):
                 raise Http2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "an acknowledgement of SETTINGS with some")
             self.allowance.spend(_CHEAP, "SETTINGS")
             if not self.acknowledged:
-                self._host.disarm(self._settings_timer)
+                self._host.disarm(self._settings_alarm)
                 self.acknowledge()
             return
         self.allowance.spend(_WASTED + len(values), "SETTINGS")
-        for setting, value in values:
-            self._apply(setting, value)
+        self._apply(values)
         self._host.write(SETTINGS_ACK)
 
-    def _apply(self, setting: int, value: int) -> None:
-        """A parameter of the peer's (section 6.5.2). Those that are not known are ignored."""
-        if setting == Setting.HEADER_TABLE_SIZE:
-            self._encoder.resize(value)
-        elif setting == Setting.ENABLE_PUSH:
-            if value > 1:
-                raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "SETTINGS_ENABLE_PUSH is neither 0 nor 1")
-        elif setting == Setting.INITIAL_WINDOW_SIZE:
-            if value > LARGEST_WINDOW:
-                raise Http2ConnectionError(ErrorCode.FLOW_CONTROL_ERROR, "SETTINGS_INITIAL_WINDOW_SIZE too large")
-            self.resize_windows(value, list(self.streams.values()))
-            if any(stream.window > LARGEST_WINDOW for stream in self.streams.values()):
+    def _apply(self, values: list[tuple[int, int]]) -> None:
+        """Parameters of the peer's (section 6.5.2). Those that are not known are ignored."""
+        windows = []
+        for setting, value in values:
+            if setting == Setting.HEADER_TABLE_SIZE:
+                self._encoder.resize(value)
+            elif setting == Setting.ENABLE_PUSH:
+                if value > 1:
+                    raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "SETTINGS_ENABLE_PUSH is neither 0 nor 1")
+            elif setting == Setting.INITIAL_WINDOW_SIZE:
+                if value > LARGEST_WINDOW:
+                    raise Http2ConnectionError(ErrorCode.FLOW_CONTROL_ERROR, "SETTINGS_INITIAL_WINDOW_SIZE too large")
+                windows.append(value)
+            elif setting == Setting.MAX_FRAME_SIZE:
+                if not FRAME_SIZE <= value <= LARGEST_FRAME_SIZE:
+                    raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "SETTINGS_MAX_FRAME_SIZE out of its bounds")
+                self.frame_size = min(value, FRAME_SIZE_SENT)
+            elif setting == Setting.NO_RFC7540_PRIORITIES and value > 1:
+                raise Http2ConnectionError(
+                    ErrorCode.PROTOCOL_ERROR, "SETTINGS_NO_RFC7540_PRIORITIES is neither 0 nor 1"
+                )
+        if windows:
+            # Each of them would change the windows of all streams: only the largest can go wrong, only the last stays.
+            widest = max((stream.window for stream in self.streams.values()), default=0)
+            if widest + max(windows) - self.initial_window > LARGEST_WINDOW:
                 raise Http2ConnectionError(ErrorCode.FLOW_CONTROL_ERROR, "a stream's window too large")
-        elif setting == Setting.MAX_FRAME_SIZE:
-            if not FRAME_SIZE <= value <= LARGEST_FRAME_SIZE:
-                raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "SETTINGS_MAX_FRAME_SIZE out of its bounds")
-            self.frame_size = min(value, FRAME_SIZE_SENT)
-        elif setting == Setting.NO_RFC7540_PRIORITIES and value > 1:
-            raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "SETTINGS_NO_RFC7540_PRIORITIES is neither 0 nor 1")
+            self.resize_windows(windows[-1], list(self.streams.values()))
 
     def _ping(self, flags: int, stream_id: int, payload: bytes) -> None:
         """PING (section 6.7)."""
@@ -614,17 +633,17 @@ class Http2(Requests):
             raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, f"{what} on a stream that is idle, or stream 0")
 
 
-class _SettingsTimer(Timer):
-    """Until which our SETTINGS have to be acknowledged."""
+class _Alarm(Timer):
+    """For what the peer has to acknowledge in time."""
 
-    __slots__ = ("_connection",)
+    __slots__ = ("_overdue",)
 
-    def __init__(self, connection: Http2) -> None:
+    def __init__(self, overdue: Callable[[], None]) -> None:
         super().__init__()
-        self._connection = connection
+        self._overdue = overdue
 
     def expire(self) -> None:
-        self._connection.settings_overdue()
+        self._overdue()
 
 
 def _unpadded(flags: int, payload: bytes, least: int) -> bytes:

@@ -79,8 +79,8 @@ class Decoder:
         """The header list of a whole field block.
 
         A list whose size (RFC 9113, section 6.5.2) exceeds ``limit`` raises HeaderListTooLarge. Its block is decoded to
-        its end, because the next ones refer to what it enters into the table, and none of it is kept. What cannot be
-        decoded raises HpackError.
+        its end, because the next ones refer to what it enters into the table, and nothing beyond the limit is kept.
+        What cannot be decoded raises HpackError.
         """
         self._block = block
         self._position = 0
@@ -128,11 +128,10 @@ class Decoder:
             else:
                 name, value = field
                 size += len(name) + len(value) + _ENTRY_OVERHEAD
-                fields.append(field)
-            if size > limit:
-                fields.clear()
+                if size <= limit:
+                    fields.append(field)
         if size > limit:
-            raise HeaderListTooLarge(f"a header list larger than {limit} bytes")
+            raise HeaderListTooLarge(limit, fields)
         return fields
 
     def _entry(self, index: int) -> Entry:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+from litmus.protocols.errors import ProtocolError
+from litmus.units import count
+
 
 class HpackError(Exception):
     """A field block that cannot be decoded.
@@ -13,8 +16,17 @@ class HpackError(Exception):
     """
 
 
-class HeaderListTooLarge(Exception):
-    """A field block that was decoded, and says more than is taken: its request gets 431, and the connection goes on."""
+class HeaderListTooLarge(ProtocolError):
+    """A field block that was decoded, and says more than is taken: its request gets 431, and the connection goes on.
+
+    Args:
+        limit: bytes that are taken.
+        fields: what is within them.
+    """
+
+    def __init__(self, limit: int, fields: list[tuple[bytes, bytes]]) -> None:
+        super().__init__(431, f"the header section is longer than {count(limit, 'byte')}")
+        self.fields = fields
 
 
 class ErrorCode(IntEnum):

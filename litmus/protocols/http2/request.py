@@ -18,6 +18,7 @@ from litmus.protocols.fields import (
     PLAIN,
     Field,
     FieldParser,
+    set_host,
 )
 from litmus.protocols.http2 import priority
 from litmus.protocols.lines import RequestLine, check_method
@@ -131,7 +132,7 @@ class RequestReader:
             raise ProtocolError(400, ":scheme is not a scheme")
         if authority is not None:
             self._check_authority(authority, host, hosts)
-            _set_host(headers, authority)
+            set_host(headers, authority)
         elif not host:
             raise ProtocolError(400, "neither :authority nor Host")
         if ended and length > 0:
@@ -196,15 +197,6 @@ class RequestReader:
             if len(path) <= _REMEMBERED_SIZE:
                 remember(self._lines, key, line, _REMEMBERED)
         return line
-
-
-def _set_host(headers: list[tuple[bytes, bytes]], authority: bytes) -> None:
-    """Have Host say what :authority does (ASGI HTTP & WebSocket message format, "HTTP connection scope")."""
-    for index, (name, _) in enumerate(headers):
-        if name == b"host":
-            headers[index] = (name, authority)
-            return
-    headers.insert(0, (b"host", authority))
 
 
 _REST_OF_LINE: Final = len(b"  HTTP/1.1\r\n")

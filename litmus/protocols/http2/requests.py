@@ -75,8 +75,9 @@ class Requests(Streams):
             self._late(stream_id, block)
             return
         if self.closing:
-            with suppress(ProtocolError):
-                self._decode(block)  # it is not served (section 6.8), and the table of its connection must be right
+            self.allowance.spend(allowance.WASTED, "requests behind GOAWAY")
+            with suppress(ProtocolError):  # it is not served (section 6.8), and the connection's table must be right
+                self._decoder.decode(block, self._limits.header_section)
             return
         request: Request | None = None
         if ended:
@@ -141,12 +142,14 @@ class Requests(Streams):
         """The request of a field block; None if it was refused."""
         fields: list[tuple[bytes, bytes]] = []
         try:
-            fields = self._decode(block)
+            fields = self._decoder.decode(block, self._limits.header_section)
             request = self._reader.read(fields, ended, self.extended)
             limit = self._limit(request)
             if request.body > limit > 0:
                 raise ProtocolError(413, f"the body is longer than {count(limit, 'byte')}")
         except ProtocolError as error:
+            if isinstance(error, HeaderListTooLarge):
+                fields = error.fields
             self._begin(stream_id)
             self._turn_away(stream_id, ended, error, fields)
             return None
@@ -158,16 +161,9 @@ class Requests(Streams):
         """Bytes of content that the request may have; 0: any number."""
         return self._limits.body_with(request.headers) if self._limits.hosts else self._limits.body
 
-    def _decode(self, block: bytes) -> list[tuple[bytes, bytes]]:
-        try:
-            return self._decoder.decode(block, self._limits.header_section)
-        except HeaderListTooLarge as error:
-            limit = count(self._limits.header_section, "byte")
-            raise ProtocolError(431, f"the header section is longer than {limit}") from error
-
     def _trailers(self, stream: Http2Stream, ended: bool, block: bytes) -> None:
         """A trailer section. ASGI has no place for it; it has to be well-formed all the same."""
-        fields = self._decode(block)
+        fields = self._decoder.decode(block, self._limits.header_section)
         if stream.state != _OPEN and stream.state != _HALF_CLOSED_LOCAL:
             raise Http2StreamError(ErrorCode.STREAM_CLOSED, "HEADERS behind the end of a request")
         if not ended:
@@ -184,7 +180,7 @@ class Requests(Streams):
             raise Http2ConnectionError(ErrorCode.STREAM_CLOSED, "HEADERS on a closed stream")
         self.allowance.spend(allowance.CHEAP, "frames on closed streams")
         with suppress(ProtocolError):
-            self._decode(block)
+            self._decoder.decode(block, self._limits.header_section)
 
     def _turn_away(self, stream_id: int, ended: bool, error: ProtocolError, fields: list[tuple[bytes, bytes]]) -> None:
         """Answer a request that no application gets to see. A malformed one is a stream error (section 8.1.1)."""
@@ -193,13 +189,16 @@ class Requests(Streams):
         size = self.answer(stream_id, self.initial_window, error, method == b"HEAD")
         head = b"%b %b HTTP/2" % (method, asked.get(b":path", b"")) if fields else b""
         self._host.refused(error, head, size)
+        code: ErrorCode | None = None
         if error.status == 400:
-            self._host.write(rst_stream(stream_id, ErrorCode.PROTOCOL_ERROR))
+            code = ErrorCode.PROTOCOL_ERROR
         elif self.blocked:
-            self._host.write(rst_stream(stream_id, ErrorCode.CANCEL))  # nothing has answered it
+            code = ErrorCode.CANCEL  # nothing has answered it
         elif not ended:
-            self._host.write(rst_stream(stream_id, ErrorCode.NO_ERROR))
-        self.note_closed(stream_id, RESET_BY_US)
+            code = ErrorCode.NO_ERROR
+        if code is not None:
+            self._host.write(rst_stream(stream_id, code))
+            self.note_closed(stream_id, RESET_BY_US)
         self.allowance.spend(allowance.LOST, "requests that are refused")
 
 

@@ -20,6 +20,7 @@ cdef class Sender(Carrier):
     cdef public bint blocked
     cdef public Py_ssize_t frame_size
     cdef readonly long long initial_window
+    cdef readonly long long sent
     cdef public long long window
 
     @cython.locals(size=cython.Py_ssize_t, block=bytes, stream_id=bytes, head=bytes, data=bytes)
@@ -32,6 +33,7 @@ cdef class Sender(Carrier):
     cpdef forget(self, Http2Stream stream)
     @cython.locals(stream=Http2Stream, left=cython.Py_ssize_t, size=cython.Py_ssize_t)
     cpdef pump(self)
+    cdef _account(self, Http2Stream stream, Py_ssize_t size)
     cdef bint _fits(self, Http2Stream stream, Py_ssize_t size) except -1
     cdef _hold(self, Http2Stream stream)
     cdef _release(self, Http2Stream stream)

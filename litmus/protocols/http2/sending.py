@@ -50,6 +50,7 @@ class Sender(Carrier):
         blocked: the peer does not read.
         window: bytes of content that the peer has room for, on all streams together.
         initial_window: on a new one.
+        sent: bytes of content that were sent.
         frame_size: bytes of payload in the largest frame that is sent.
     """
 
@@ -62,6 +63,7 @@ class Sender(Carrier):
         "blocked",
         "frame_size",
         "initial_window",
+        "sent",
         "window",
     )
 
@@ -71,6 +73,7 @@ class Sender(Carrier):
         self.blocked = False
         self.window = WINDOW
         self.initial_window = WINDOW
+        self.sent = 0
         self.frame_size = FRAME_SIZE
         self._encoder = Encoder()
         self._scheduler = Scheduler()
@@ -97,9 +100,7 @@ class Sender(Carrier):
             if end:
                 self.ended(stream)
         elif len(block) <= self.frame_size and self._fits(stream, size):
-            stream.window -= size
-            stream.sent += size
-            self.window -= size
+            self._account(stream, size)
             stream_id = word(stream.id)
             head = headers_beginning(len(block))
             data = data_beginning(size, end)
@@ -122,9 +123,7 @@ class Sender(Carrier):
             return  # writing its head found the connection gone
         size = len(data)
         if not self.blocked and not stream.queued and self._fits(stream, size):
-            stream.window -= size
-            stream.sent += size
-            self.window -= size
+            self._account(stream, size)
             self._host.write(header(size, _DATA, _END_STREAM if end else 0, stream.id) + data)
             if end:
                 self.ended(stream)
@@ -172,7 +171,8 @@ class Sender(Carrier):
         frames = field_block(block, 0 if size else END_STREAM, stream_id, self.frame_size)
         if size:
             self.window -= size
-            frames += header(size, Type.DATA, END_STREAM, stream_id) + body
+            self.sent += size
+            frames += header(size, _DATA, END_STREAM, stream_id) + body
         self._host.write(frames)
         return size
 
@@ -239,6 +239,13 @@ class Sender(Carrier):
 
     # Inside
 
+    def _account(self, stream: Http2Stream, size: int) -> None:
+        """Content is about to be sent on a stream."""
+        stream.window -= size
+        stream.sent += size
+        self.window -= size
+        self.sent += size
+
     def _fits(self, stream: Http2Stream, size: int) -> bool:
         """Whether content can go out as one frame now, and nobody has to go before it."""
         if not size:
@@ -272,9 +279,7 @@ class Sender(Carrier):
     def _send_queued(self, stream: Http2Stream, size: int) -> None:
         """Send a frame of a stream's content, and the end of the stream if that is next."""
         data = stream.dequeue(size)
-        stream.window -= size
-        stream.sent += size
-        self.window -= size
+        self._account(stream, size)
         last = not stream.queued and stream.ending and stream.trailers is None
         self._host.write(header(size, _DATA, _END_STREAM if last else 0, stream.id) + data)
         if stream.state == _CLOSED:

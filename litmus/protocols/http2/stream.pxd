@@ -6,9 +6,9 @@ from litmus.protocols.machine cimport Stream
 from litmus.protocols.request cimport Request
 from litmus.protocols.response cimport bodiless
 
-cdef int _ILLEGAL, _OPEN, _HALF_CLOSED_REMOTE, _CLOSED
+cdef int _ILLEGAL, _OPEN, _CLOSED, _BEGUN, _BEGUN_WHOLE
 cdef long long _UNKNOWN
-cdef Py_ssize_t _PIECE
+cdef Py_ssize_t _PIECE, _SMALL
 cdef tuple _NEXT
 
 cdef class Http2Stream
@@ -24,7 +24,7 @@ cdef class Carrier:
     cpdef consumed(self, Http2Stream stream, Py_ssize_t size)
     cpdef cut(self, Http2Stream stream)
     cpdef overdue(self, Http2Stream stream)
-    cpdef stuck(self, Http2Stream stream, long long sent)
+    cpdef stuck(self, Http2Stream stream, stall)
 
 
 cdef class Http2Stream(Stream):
@@ -70,6 +70,7 @@ cdef class Http2Stream(Stream):
     cpdef long long respond(self, int status, headers, bytes body, bint end) except -1
     @cython.locals(size=cython.Py_ssize_t)
     cpdef long long send_body(self, bytes data, bint end) except -1
+    @cython.locals(inbox=list)
     cpdef deliver(self, bytes data)
     cpdef Py_ssize_t unread(self) except -1
     cpdef enqueue(self, bytes data)

@@ -55,7 +55,8 @@ TRANSITIONS: Final[dict[tuple[State, Event], State]] = {
 # The same as plain numbers and tuples, for the code below.
 _ILLEGAL: Final = -1
 _NEXT: Final = tuple(tuple(int(TRANSITIONS.get((state, event), _ILLEGAL)) for event in Event) for state in State)
-_OPEN, _HALF_CLOSED_REMOTE, _CLOSED = int(State.OPEN), int(State.HALF_CLOSED_REMOTE), int(State.CLOSED)
+_OPEN, _CLOSED = int(State.OPEN), int(State.CLOSED)
+_BEGUN, _BEGUN_WHOLE = _NEXT[State.IDLE][Event.HEADERS], _NEXT[State.IDLE][Event.HEADERS_END]
 _UNKNOWN: Final = UNKNOWN
 
 
@@ -63,6 +64,9 @@ PIECE: Final = 64 << 10
 """Bytes of content that make a message for the application. To join many more costs more than to send several."""
 
 _PIECE: Final = PIECE
+
+_SMALL: Final = 1 << 10
+"""Bytes up to which pieces that wait are joined: tiny ones must not take much more memory than their content."""
 
 
 class Carrier:
@@ -106,25 +110,37 @@ class Carrier:
         """The stream's deadline has passed."""
         raise NotImplementedError
 
-    def stuck(self, stream: Http2Stream, sent: int) -> None:
-        """A window was in the way ``Deadline.STALL`` ago, when ``sent`` bytes of content had been sent."""
+    def stuck(self, stream: Http2Stream, stall: Stall) -> None:
+        """A window was in the way of a stream ``Deadline.STALL`` ago."""
         raise NotImplementedError
 
 
 class Stall(Timer):
-    """Watches whether a stream goes on that a window is in the way of."""
+    """Watches whether a stream goes on that a window is in the way of.
 
-    __slots__ = ("_carrier", "_sent", "_stream")
+    Args:
+        carrier: told when it is time to look.
+        stream: the stream.
+        all_sent: bytes of content that were sent, by all streams of its connection.
 
-    def __init__(self, carrier: Carrier, stream: Http2Stream) -> None:
+    Attributes:
+        sent, all_sent: how many had been sent in the beginning, by the stream and by all.
+        own: it was the stream's own window, not that of the connection.
+    """
+
+    __slots__ = ("_carrier", "_stream", "all_sent", "own", "sent")
+
+    def __init__(self, carrier: Carrier, stream: Http2Stream, all_sent: int) -> None:
         super().__init__()
         self._carrier = carrier
         self._stream = stream
-        self._sent = stream.sent
+        self.sent = stream.sent
+        self.all_sent = all_sent
+        self.own = stream.window <= 0
 
     def expire(self) -> None:
         """See ``Timer.expire``."""
-        self._carrier.stuck(self._stream, self._sent)
+        self._carrier.stuck(self._stream, self)
 
 
 class Http2Stream(Stream):
@@ -199,7 +215,7 @@ class Http2Stream(Stream):
         self.due = 0
         self.spoke = 0
         self.id = stream_id
-        self.state = _HALF_CLOSED_REMOTE if ended else _OPEN
+        self.state = _BEGUN_WHOLE if ended else _BEGUN
         self.begun = False
         self.expected = request.body
         self.received = 0
@@ -331,10 +347,13 @@ class Http2Stream(Stream):
 
     def deliver(self, data: bytes) -> None:
         """Keep content until the application asks for it."""
-        if self._inbox is None:
+        inbox = self._inbox
+        if inbox is None:
             self._inbox = [data]
+        elif len(inbox[-1]) + len(data) <= _SMALL:
+            inbox[-1] = b"".join((inbox[-1], data))
         else:
-            self._inbox.append(data)
+            inbox.append(data)
 
     def is_head(self) -> bool:
         """Whether the response to it has no content whatever it says."""
@@ -348,9 +367,13 @@ class Http2Stream(Stream):
         """Keep content until there is room for it at the peer."""
         if not data:
             return
-        if self._outbox is None:
-            self._outbox = deque()
-        self._outbox.append(data)
+        outbox = self._outbox
+        if outbox is None:
+            outbox = self._outbox = deque()
+        if outbox and len(outbox[-1]) + len(data) <= _SMALL:
+            outbox[-1] = b"".join((outbox[-1], data))
+        else:
+            outbox.append(data)
         self.queued += len(data)
 
     def dequeue(self, size: int) -> bytes:

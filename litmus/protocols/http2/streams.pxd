@@ -6,7 +6,7 @@ from litmus.protocols.http2.stream cimport Http2Stream
 from litmus.protocols.limits cimport Limits
 from litmus.protocols.machine cimport Sink
 
-cdef int _OPEN, _HALF_CLOSED_LOCAL, _CLOSED, _OUR_END, _ENDED, _RESPONSE
+cdef int _OPEN, _HALF_CLOSED_LOCAL, _CLOSED, _OUR_END, _ENDED, _RESET_BY_PEER, _RESPONSE
 cdef Py_ssize_t _REMEMBERED, _CREDIT
 
 

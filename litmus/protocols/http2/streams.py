@@ -29,6 +29,9 @@ of content that nobody reads leave it room for all others."""
 DISCARDED: Final = 256 << 10
 """Bytes of a request's content that nobody wants, and that are worth receiving rather than to reset the stream."""
 
+PROGRESS: Final = 1 << 10
+"""Bytes of content that a peer makes room for in each ``Deadline.STALL``, if it wants them at all."""
+
 REMEMBERED: Final = 256
 """Closed streams of which it is remembered how that came, in each of two generations."""
 
@@ -120,11 +123,19 @@ class Streams(Sender):
                 stream.progress = 0
                 self._host.arm(stream, Deadline.BODY)
 
-    def stuck(self, stream: Http2Stream, sent: int) -> None:
-        """See ``Carrier.stuck``: content does not go, or has begun to."""
-        if stream.sent == sent:
+    def stuck(self, stream: Http2Stream, stall: Stall) -> None:
+        """See ``Carrier.stuck``. Content may go at last, or wait behind others', which is no fault of its peer's.
+
+        A peer that gives room byte by byte, to have a stream for ever, is taken for one that gives none.
+        """
+        if not stream.queued:
+            return
+        shut = stream.window <= 0
+        if (shut or self.window <= 0) and (
+            self.sent - stall.all_sent < PROGRESS or (shut and stall.own and stream.sent - stall.sent < PROGRESS)
+        ):
             self.reset(stream, ErrorCode.CANCEL)
-        elif stream.queued:
+        else:
             self.stalled(stream)
 
     # Sender: what becomes of streams that send
@@ -155,7 +166,7 @@ class Streams(Sender):
         if self.half_closed:
             self.lose(stream)
         elif stream.stall is None or not stream.stall.due:
-            stream.stall = Stall(self, stream)
+            stream.stall = Stall(self, stream, self.sent)
             self._host.arm(stream.stall, Deadline.STALL)
 
     # What arrives
@@ -317,13 +328,14 @@ class Streams(Sender):
         sink = stream.sink
         if sink is not None:
             stream.sink = None
-            sink.disconnected()
+            sink.disconnected(how == _RESET_BY_PEER)
         if not self.streams:
             self.emptied()
 
 
 # As plain numbers: looking up a member of an enumeration takes time.
 _OPEN, _HALF_CLOSED_LOCAL, _CLOSED = int(State.OPEN), int(State.HALF_CLOSED_LOCAL), int(State.CLOSED)
-_OUR_END, _ENDED, _REMEMBERED, _CREDIT = int(Event.OUR_END), ENDED, REMEMBERED, CREDIT
+_OUR_END, _ENDED, _RESET_BY_PEER = int(Event.OUR_END), ENDED, RESET_BY_PEER
+_REMEMBERED, _CREDIT = REMEMBERED, CREDIT
 _SKIPPED: Final = 16
 _RESPONSE: Final = allowance.RESPONSE

@@ -9,6 +9,7 @@ import base64
 import binascii
 from typing import Final
 
+from litmus.protocols.fields import elements
 from litmus.protocols.http2.connection import Http2
 from litmus.protocols.http2.errors import Http2ConnectionError
 from litmus.protocols.http2.frames import parameters
@@ -51,11 +52,11 @@ class H2c:
 
 def _settings(request: Request) -> list[tuple[int, int]] | None:
     """The client's parameters; None: it is not asked for, or not as it has to be (section 3.2.1)."""
-    if b"h2c" not in _elements(request.protocol or b""):
+    if b"h2c" not in elements(request.protocol or b""):
         return None
     values = [value for name, value in request.headers if name == b"http2-settings"]
     options = b",".join(value for name, value in request.headers if name == b"connection")
-    if len(values) != 1 or b"http2-settings" not in _elements(options.lower()):
+    if len(values) != 1 or b"http2-settings" not in elements(options):
         return None
     try:
         payload = base64.b64decode(values[0] + b"=" * (-len(values[0]) % 4), altchars=b"-_", validate=True)
@@ -74,10 +75,6 @@ def _as_http2(request: Request) -> Request:
     other.priority = DEFAULT
     other.protocol = None
     return other
-
-
-def _elements(value: bytes) -> list[bytes]:
-    return [element.strip(b" \t") for element in value.split(b",")]
 
 
 _TRAILERS: Final = (b"te", b"trailers")
