@@ -1,6 +1,7 @@
 """Large bodies, both ways: whole, in bounded memory, and no faster than the other side takes them."""
 
 import hashlib
+import json
 import select
 from collections.abc import Iterator
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 from support.deployment import Deployment, Serve
 from support.http import Client
+from support.http2_client import Http2Client
 from support.waiting import wait_until, wait_until_steady
 
 MIB = 1 << 20
@@ -78,6 +80,23 @@ def test_big_upload(serve: Serve, framework: str, framed: str) -> None:
         response = http.post("/digest", content=content(), headers=headers)
         assert ("transfer-encoding" in response.request.headers) == (framed == "chunks")
         assert response.json() == {"size": size * MIB, "sha256": digest.hexdigest()}
+    assert memory.growth < BOUND
+    server.wait_until_idle()
+
+
+def test_a_gibibyte_over_http2(serve: Serve) -> None:
+    """As fast as the server makes room for it, which is never much more than the application has not read yet."""
+    size, digest = 1024, hashlib.sha256()
+    server = serve("starlette_shop:app", workers=1)
+    memory = Memory(server)
+    with Http2Client(server.connect()) as client:
+        stream = client.ask("/digest", end=False, method="POST")
+        for block in blocks(size, memory):
+            digest.update(block)
+            client.content(stream, block, end=False)
+        client.content(stream, b"")
+        answer = json.loads(client.response(stream).body)
+    assert answer == {"size": size * MIB, "sha256": digest.hexdigest()}
     assert memory.growth < BOUND
     server.wait_until_idle()
 
