@@ -3,9 +3,7 @@
 import asyncio
 import hashlib
 import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import pytest
@@ -24,6 +22,7 @@ from support.http2 import (
     window_update,
 )
 from support.http2_client import Http2Client
+from support.load import Clients
 from support.waiting import DEADLINE, wait_until
 
 RELOADS = 5
@@ -119,36 +118,17 @@ class Connection:
 
 
 @dataclass
-class Load:
-    """What the clients have seen so far. Use ``load``.
+class Load(Clients[Exception]):
+    """Clients of HTTP/2.
 
     Attributes:
-        served: how many requests were answered.
-        unprocessed: how many had to be sent again.
-        failures: what has become of those that were not answered.
-        workers: who has answered.
+        unprocessed: how many requests had to be sent again.
+        left: the connections that are over.
     """
 
-    address: tuple[str, int]
-    served: int = 0
     unprocessed: int = 0
-    failures: list[Exception] = field(default_factory=list)
-    workers: set[int] = field(default_factory=set)
     left: list[Connection] = field(default_factory=list)
     _number: int = 0
-    _over: bool = False
-    _news: threading.Condition = field(default_factory=threading.Condition)
-
-    def wait_for_more(self, count: int = 100) -> None:
-        """Wait until ``count`` more requests were answered."""
-        with self._news:
-            wanted = self.served + count
-            assert self._news.wait_for(lambda: self.served >= wanted, DEADLINE), f"no answers: {self.failures[-3:]}"
-
-    def stop(self) -> None:
-        self._over = True
-
-    # In the clients' thread
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
@@ -157,18 +137,18 @@ class Load:
 
     async def connection(self) -> None:
         """Ask over one connection after the other; each is left when the server says so."""
-        while not self._over:
+        while not self.over:
             connection = Connection(*await asyncio.open_connection(*self.address))
             async with asyncio.TaskGroup() as group:
                 for _ in range(AT_ONCE):
                     group.create_task(self.requests(connection))
             self.left.append(connection)
-            if self._over:
+            if self.over:
                 await connection.close()
 
     async def requests(self, connection: Connection) -> None:
         """Ask over one connection, one after the other."""
-        while connection.open and not self._over:
+        while connection.open and not self.over:
             self._number += 1
             kind = ("work", "work", "download/1", "upload")[self._number % 4]
             try:
@@ -184,44 +164,18 @@ class Load:
         answer = await connection.ask(path, body)
         if path.startswith("/download"):
             assert len(answer) == 1 << 16
+            self.answered()
         else:
             pid, *rest = answer.decode().split()
             assert rest == [path, *([str(len(body)), hashlib.sha256(body).hexdigest()] if body else [])]
-            self.workers.add(int(pid))
-        with self._news:
-            self.served += 1
-            self._news.notify_all()
-
-
-@contextmanager
-def load(address: tuple[str, int]) -> Iterator[Load]:
-    """Clients that ask for as long as the block runs. What they saw is for the caller to judge."""
-    seen = Load(address)
-    errors: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            asyncio.run(seen.run())
-        except BaseException as error:
-            errors.append(error)
-
-    thread = threading.Thread(target=run, name="load", daemon=True)
-    thread.start()
-    try:
-        seen.wait_for_more(20)
-        yield seen
-    finally:
-        seen.stop()
-        thread.join(2 * DEADLINE)
-    assert not thread.is_alive()
-    assert errors == []
+            self.answered(int(pid))
 
 
 @pytest.mark.parametrize("by", ["litmusctl", "SIGHUP"])
 def test_reloads_go_unnoticed(serve: Serve, by: str) -> None:
     server = serve(workers=2)
     known = set(server.workers())
-    with load(server.address) as seen:
+    with Load(server.address).asking() as seen:
         for generation in range(2, RELOADS + 2):
             if by == "litmusctl":
                 assert server.litmusctl("reload").returncode == 0

@@ -5,14 +5,16 @@ import contextlib
 import hashlib
 import threading
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, Self, TypeVar
 
 import uvloop
 from support.waiting import DEADLINE
 
 from litmus.server.engine import DRAIN_SECONDS
+
+F = TypeVar("F")
 
 PATIENCE = 0.9 * DRAIN_SECONDS
 """An idle connection may be closed; but not, the server says, as long as a client pauses for less than this."""
@@ -76,22 +78,45 @@ class Connection:
 
 
 @dataclass
-class Load:
-    """What the clients have seen so far. Use ``load``.
+class Clients(Generic[F]):
+    """Clients that ask in a thread of their own, and what they have seen so far.
 
     Attributes:
         served: how many requests were answered.
-        failures: those that were not.
+        failures: what has become of those that were not.
         workers: who has answered.
+        over: they are to end.
     """
 
     address: tuple[str, int]
     served: int = 0
-    failures: list[Failure] = field(default_factory=list)
+    failures: list[F] = field(default_factory=list)
     workers: set[int] = field(default_factory=set)
-    _number: int = 0
-    _over: bool = False
+    over: bool = False
     _news: threading.Condition = field(default_factory=threading.Condition)
+
+    @contextmanager
+    def asking(self) -> Iterator[Self]:
+        """Ask for as long as the block runs. What they saw is for the caller to judge."""
+        errors: list[BaseException] = []
+
+        def run() -> None:
+            try:
+                with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                    runner.run(self.run())
+            except BaseException as error:
+                errors.append(error)
+
+        thread = threading.Thread(target=run, name="load", daemon=True)
+        thread.start()
+        try:
+            self.wait_for_more(20)
+            yield self
+        finally:
+            self.over = True
+            thread.join(2 * DEADLINE)
+        assert not thread.is_alive()
+        assert errors == []
 
     def wait_for_more(self, count: int = 50) -> None:
         """Wait until ``count`` more requests were answered."""
@@ -100,6 +125,26 @@ class Load:
             assert self._news.wait_for(lambda: self.served >= wanted, DEADLINE), f"no answers: {self.failures[-3:]}"
 
     # In the clients' thread
+
+    async def run(self) -> None:
+        """Ask until it is ``over``."""
+        raise NotImplementedError
+
+    def answered(self, worker: int | None = None) -> None:
+        """A request was, by this worker if it has said so."""
+        with self._news:
+            self.served += 1
+            if worker is not None:
+                self.workers.add(worker)
+            self._news.notify_all()
+
+
+@dataclass
+class Load(Clients[Failure]):
+    """Clients of several kinds. Use ``load``."""
+
+    clients: list[Callable[["Load"], Coroutine[Any, Any, None]]] = field(default_factory=list)
+    _number: int = 0
 
     def path(self, kind: str) -> str:
         """One that was not asked for before."""
@@ -134,10 +179,7 @@ class Load:
             self.failures.append(Failure(path, worker, connected, error))
             raise
         connection.worker, connection.spoke = int(pid), now()
-        with self._news:
-            self.served += 1
-            self.workers.add(int(pid))
-            self._news.notify_all()
+        self.answered(connection.worker)
         if not stays:
             connection.close()
             connection.worker = 0
@@ -148,7 +190,7 @@ class Load:
         connection: Connection | None = None
         kind = "upload" if body else "work"
         try:
-            while not self._over:
+            while not self.over:
                 try:
                     connection = await self.ask(connection, self.path(kind), body=body)
                 except Exception:
@@ -167,7 +209,7 @@ class Load:
     async def fresh(self) -> None:
         """A new connection for each request."""
         headers: tuple[str, ...] = ()
-        while not self._over:
+        while not self.over:
             try:
                 connection = await self.ask(None, self.path("work"), *headers)
             except Exception:
@@ -186,7 +228,7 @@ class Load:
             b"GET /download/endless HTTP/1.1\r\nHost: a\r\n\r\n",
             b"GET /work/rude HTTP/1.1\r\nHost: a\r\n\r\n" * 50,
         )
-        while not self._over:
+        while not self.over:
             for data in beginnings:
                 with contextlib.suppress(OSError, TimeoutError):
                     await self.leave_after(data)
@@ -202,38 +244,15 @@ class Load:
         finally:
             connection.reset()
 
-    async def run(self, clients: list[Callable[["Load"], Coroutine[Any, Any, None]]]) -> None:
+    async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
-            for client in clients:
+            for client in self.clients:
                 group.create_task(client(self))
 
-    def stop(self) -> None:
-        self._over = True
 
-
-@contextmanager
 def load(
     address: tuple[str, int], *, keep_alive: int = 3, fresh: int = 3, uploads: int = 1, rude: int = 0
-) -> Iterator[Load]:
+) -> AbstractContextManager[Load]:
     """So many clients of each kind, for as long as the block runs. What they saw is for the caller to judge."""
-    seen = Load(address)
     clients = [Load.keep_alive] * keep_alive + [Load.fresh] * fresh + [Load.uploads] * uploads + [Load.rude] * rude
-    errors: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(seen.run(clients))
-        except BaseException as error:
-            errors.append(error)
-
-    thread = threading.Thread(target=run, name="load", daemon=True)
-    thread.start()
-    try:
-        seen.wait_for_more(20)
-        yield seen
-    finally:
-        seen.stop()
-        thread.join(2 * DEADLINE)
-    assert not thread.is_alive()
-    assert errors == []
+    return Load(address, clients=clients).asking()

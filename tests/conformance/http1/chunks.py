@@ -1,6 +1,7 @@
 """Bodies in chunks: what is not exactly one is refused, and never passes for complete."""
 
-from conformance.http1.table import Asked, post, refused_body, taken, unfinished
+from conformance.asked import Asked
+from conformance.http1.table import post, refused_body, taken, unfinished
 
 from litmus.protocols.body import EXTENSION_LIMIT, LINE_LIMIT, TRAILER_LIMIT
 

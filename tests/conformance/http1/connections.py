@@ -1,6 +1,7 @@
 """Several requests on one connection: which of them are served, in which order, and who closes."""
 
-from conformance.http1.table import PROBE, Asked, Row, Seen, get, last, message, post, taken, unfinished
+from conformance.asked import Asked
+from conformance.http1.table import PROBE, Row, Seen, get, last, message, post, taken, unfinished
 
 PERSISTENCE = "RFC 9112, section 9.3"
 PIPELINING = "RFC 9112, section 9.3.2"

@@ -1,6 +1,7 @@
 """Header fields: their names, their values and the lines that they are in."""
 
-from conformance.http1.table import Asked, Row, get, message, refused, taken
+from conformance.asked import Asked
+from conformance.http1.table import Row, get, message, refused, taken
 
 NAMES = "RFC 9110, section 5.1"
 VALUES = "RFC 9110, section 5.5"

@@ -1,6 +1,7 @@
 """Which body a head announces: where it is in doubt, nothing is taken, and the connection is over."""
 
-from conformance.http1.table import Asked, get, last, message, post, refused, taken
+from conformance.asked import Asked
+from conformance.http1.table import get, last, message, post, refused, taken
 
 HELLO = Asked("POST", "/post", b"hello")
 EMPTY = Asked("POST", "/post")

@@ -1,6 +1,7 @@
 """Request lines: method, target, version, and Host, which belongs to the target."""
 
-from conformance.http1.table import Asked, Fields, Row, get, last, message, refused, taken
+from conformance.asked import Asked, Fields
+from conformance.http1.table import Row, get, last, message, refused, taken
 
 LINE = "RFC 9112, section 3"
 METHOD = "RFC 9110, section 9.1"

@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import h11
-from conformance.http1.table import Asked, Row, Seen
+from conformance.asked import Asked
+from conformance.http1.table import Row, Seen
 from support.apps import read_body, respond
 from support.server import Server
 from support.wire import Call, Wire

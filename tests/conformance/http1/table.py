@@ -7,24 +7,10 @@ framing is right to the byte. Where the row is refused, it must not be: nobody k
 from collections.abc import Iterable
 from typing import NamedTuple
 
-Fields = tuple[tuple[bytes, bytes], ...]
+from conformance.asked import Asked
 
 PROBE = b"GET /probe HTTP/1.1\r\nHost: probe\r\nConnection: close\r\n\r\n"
 HOST = "Host: a"
-
-
-class Asked(NamedTuple):
-    """A whole request as the application gets it. ``fields`` are all its headers; None where they don't matter."""
-
-    method: str
-    path: str
-    body: bytes = b""
-    query: bytes = b""
-    fields: Fields | None = None
-
-    def like(self, row: "Asked") -> "Asked":
-        """This request, without what ``row`` does not say."""
-        return self if row.fields is not None else self._replace(fields=None)
 
 
 class Seen(NamedTuple):

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from conformance.asked import Asked
 from conformance.http1.runners import application
-from conformance.http1.table import PROBE, Asked, get, post
+from conformance.http1.table import PROBE, get, post
 from support.http import Client
 from support.server import Server, serve
 

@@ -1,6 +1,7 @@
 """Frames as such: their sizes, their flags, the reserved bit, and types that nobody knows."""
 
-from conformance.http2.table import EARLY, GET, OK, WAITING, Asked, Row, Step, either, fatal, refused, reset, served
+from conformance.asked import Asked
+from conformance.http2.table import EARLY, GET, OK, WAITING, Row, Step, either, fatal, refused, reset, served
 from support.http2 import (
     FRAME_SIZE,
     Error,

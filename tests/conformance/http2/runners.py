@@ -12,7 +12,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from conformance.http2.table import Asked, Await, Row, Seen
+from conformance.asked import Asked
+from conformance.http2.table import Await, Row, Seen
 from support.apps import begin, read_body, respond
 from support.http2 import Foul, Referee
 from support.server import Server
@@ -27,6 +28,15 @@ SINGLY = 2_000
 """From this size on, bytes are not sent one by one."""
 BIG = 100_000
 """How much content there is at ``/big``."""
+RUDE = [
+    (b"Connection", b"keep-alive, X-Upper"),
+    (b"Keep-Alive", b"timeout=5"),
+    (b"Proxy-Connection", b"keep-alive"),
+    (b"Transfer-Encoding", b"chunked"),
+    (b"Upgrade", b"h3"),
+    (b"X-Upper", b"Y"),
+]
+"""What an application may say, and HTTP/2 must not."""
 
 
 def whole(data: bytes) -> Sequence[bytes]:
@@ -180,14 +190,7 @@ class Application:
         self._note(scope, await read_body(receive))
         await respond(
             send,
-            headers=[
-                (b"Connection", b"keep-alive, X-Upper"),
-                (b"Keep-Alive", b"timeout=5"),
-                (b"Proxy-Connection", b"keep-alive"),
-                (b"Transfer-Encoding", b"chunked"),
-                (b"Upgrade", b"h3"),
-                (b"X-Upper", b"Y"),
-            ],
+            headers=RUDE,
         )
 
     def _note(self, scope: Scope, body: bytes) -> None:

@@ -1,6 +1,7 @@
 """How a connection begins: the preface, and the SETTINGS that follow it on both sides."""
 
-from conformance.http2.table import ANNOUNCED, GET, OK, Asked, Row, Step, acknowledged, fatal, served
+from conformance.asked import Asked
+from conformance.http2.table import ANNOUNCED, GET, OK, Row, Step, acknowledged, fatal, served
 from support.http2 import (
     PREFACE,
     Error,

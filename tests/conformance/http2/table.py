@@ -12,6 +12,7 @@ reading of the RFC; others are what it allows beside that, in so many words.
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
+from conformance.asked import Asked
 from support.http2 import (
     PREFACE,
     WINDOW,
@@ -24,8 +25,6 @@ from support.http2 import (
     request,
     settings,
 )
-
-Fields = tuple[tuple[bytes, bytes], ...]
 
 PROBE_STREAM = 999_999
 LAST_PINGS = (b"litmus 1", b"litmus 2")
@@ -66,20 +65,6 @@ def has(stream: int, size: int) -> Await:
 
 def ponged(payload: bytes) -> Await:
     return Await(f"the answer to PING {payload!r}", lambda referee: payload in referee.pongs)
-
-
-class Asked(NamedTuple):
-    """A whole request as the application gets it. ``fields`` are all its headers; None where they don't matter."""
-
-    method: str = "GET"
-    path: str = "/"
-    body: bytes = b""
-    query: bytes = b""
-    fields: Fields | None = None
-
-    def like(self, row: "Asked") -> "Asked":
-        """This request, without what ``row`` does not say."""
-        return self if row.fields is not None else self._replace(fields=None)
 
 
 class Outcome(NamedTuple):

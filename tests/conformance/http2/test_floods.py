@@ -22,17 +22,6 @@ from support.server import Server, serve
 LIMITED = {"timeouts__head": "1s", "timeouts__write": "1s"}
 
 
-@pytest.fixture(scope="module")
-def application() -> Application:
-    return Application()
-
-
-@pytest.fixture(scope="module")
-def server(application: Application) -> Iterator[Server]:
-    with serve(application) as running:
-        yield running
-
-
 @pytest.fixture
 def neighbour(server: Server, application: Application) -> Iterator[Neighbour]:
     with Neighbour(server.address) as neighbour:

@@ -3,20 +3,12 @@
 from random import Random
 
 import pytest
+from conformance.asked import Asked
 from conformance.http2.rows import ROWS
-from conformance.http2.runners import BIG, Cut, bytewise, on_machine, whole
-from conformance.http2.table import Asked, Row, Seen
+from conformance.http2.runners import BIG, RUDE, Cut, bytewise, on_machine, whole
+from conformance.http2.table import Row, Seen
 from support.wire import Call, splits
 from support.wire2 import Wire2
-
-RUDE = [
-    (b"Connection", b"keep-alive, X-Upper"),
-    (b"Keep-Alive", b"timeout=5"),
-    (b"Proxy-Connection", b"keep-alive"),
-    (b"Transfer-Encoding", b"chunked"),
-    (b"Upgrade", b"h3"),
-    (b"X-Upper", b"Y"),
-]
 
 
 class Application:

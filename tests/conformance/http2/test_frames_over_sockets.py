@@ -1,22 +1,9 @@
 """Every row of the tables over a socket, its bytes whole and one by one."""
 
-from collections.abc import Iterator
-
 import pytest
 from conformance.http2.rows import ROWS
 from conformance.http2.runners import Application, Cut, bytewise, over_socket, whole
-from support.server import Server, serve
-
-
-@pytest.fixture(scope="module")
-def application() -> Application:
-    return Application()
-
-
-@pytest.fixture(scope="module")
-def server(application: Application) -> Iterator[Server]:
-    with serve(application) as running:
-        yield running
+from support.server import Server
 
 
 @pytest.mark.parametrize("cut", [whole, bytewise])

@@ -1,10 +1,11 @@
 """The rows can be played without a socket, and they can fail: what a reference does right, and what it does wrong."""
 
 import pytest
+from conformance.asked import Asked
 from conformance.http2 import framing, starting
 from conformance.http2.rows import ROWS
 from conformance.http2.runners import Cut, bytewise, on_machine, whole
-from conformance.http2.table import OK, UNTOUCHED, WAITING, Asked, Row, by_name
+from conformance.http2.table import OK, UNTOUCHED, WAITING, Row, by_name
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import DataReceived, RequestReceived, StreamEnded
