@@ -1,0 +1,7 @@
+cdef int _FIN, _TEXT
+cdef Py_ssize_t _SHORT, _LONG
+cdef list _SHORT_TEXT
+cdef object _SHORT_HEADER, _MEDIUM_HEADER, _LONG_HEADER
+
+cpdef bytes header(int first, Py_ssize_t size)
+cpdef bytes frame(int opcode, bytes payload)
