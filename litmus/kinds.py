@@ -327,6 +327,23 @@ def _host_meant(text: str) -> str:
     return f"; write {spell(name)}"
 
 
+class Origins(Kind[str]):
+    """Origins as browsers name them (RFC 6454, section 6.2), with a space between any two: in lower case once read."""
+
+    label = "origins"
+
+    def read(self, value: object, base: Path) -> str:
+        origins = value.lower().split() if isinstance(value, str) else [""]
+        if not all(map(_ORIGIN.fullmatch, origins)):
+            raise ValueError(
+                'must be origins without paths, such as "https://www.example.com https://example.com:8443"'
+            )
+        return " ".join(origins)
+
+
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[\w.~-]+|\[[0-9a-f:.]+\])(?::[0-9]+)?", re.ASCII)
+
+
 class User(Text):
     """The name of a user of this machine; empty for none."""
 

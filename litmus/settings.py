@@ -23,6 +23,7 @@ from litmus.kinds import (
     Group,
     HostName,
     Inherited,
+    Origins,
     Size,
     SocketFile,
     Target,
@@ -49,6 +50,7 @@ __all__ = [
     "Override",
     "Settings",
     "TimeoutsSettings",
+    "WebSocketSettings",
     "load",
     "origin_rows",
 ]
@@ -266,6 +268,82 @@ class Http2Settings:
 
 
 @dataclass(frozen=True, slots=True)
+class WebSocketSettings:
+    """WebSocket. A `sockets` of 0: any number; an `idle` or a `ping_interval` of 0: for ever, and none."""
+
+    enabled: bool = option(
+        Flag(), True, "Whether WebSockets are offered, over HTTP/1.1 and over HTTP/2, on the same ports as requests."
+    )
+    sockets: int = option(
+        Whole(0, 1_000_000),
+        0,
+        "How many WebSockets each worker has open at once. More are answered with 503. 0: as many as there are "
+        "connections and streams.",
+    )
+    origins: str = option(
+        Origins(),
+        "",
+        "The origins from which browsers may open WebSockets, with a space between any two, such as "
+        "https://example.org. Others are answered with 403; who names no origin is no browser. Empty: any.",
+    )
+    message: int = option(
+        Size("1 B", "1 GiB"), "16 MiB", "How long a message may be, inflated. A longer one closes the WebSocket: 1009."
+    )
+    frame: int = option(
+        Size("1 B", "1 GiB"), "16 MiB", "How long a frame may be, as it comes. A longer one closes the WebSocket: 1009."
+    )
+    fragments: int = option(
+        Whole(1, 1_000_000), 16_384, "How many frames a message may come in. More close the WebSocket: 1009."
+    )
+    queue: int = option(
+        Whole(1, 10_000),
+        32,
+        "How many messages may wait for the application, or as many as make 64 KiB, before no more are read.",
+    )
+    handshake: float = option(
+        Duration("1ms", "24h"), "10s", "How long the application may take to accept a WebSocket or to deny it."
+    )
+    ping_interval: float = option(
+        Duration("0s", "24h"), "20s", "After how long without a sign of life the client is sent a ping. 0: never."
+    )
+    ping_timeout: float = option(
+        Duration("100ms", "24h"), "20s", "How long it may then take to give one, before the WebSocket is cut."
+    )
+    idle: float = option(
+        Duration("0s", "24h"), "0s", "How long a WebSocket may be open without a message, either way. 0: for ever."
+    )
+    close: float = option(
+        Duration("100ms", "24h"), "5s", "How long the client may take to answer a Close frame before it is cut."
+    )
+    compression: bool = option(Flag(), True, "Whether messages are compressed for clients that offer it (RFC 7692).")
+    compression_least: int = option(
+        Size("0 B", "1 GiB"), "256 B", "From how many bytes on a message is worth compressing."
+    )
+    compression_level: int = option(Whole(1, 9), 6, "How well: 1 is fast, 9 is small.")
+    compression_memory: int = option(
+        Whole(1, 9), 5, "zlib's memory level: each connection takes 2 ** (9 + level) bytes for it."
+    )
+    server_window_bits: int = option(
+        Whole(9, 15),
+        12,
+        "How far back what the server sends may refer, at most: each connection takes 2 ** (2 + bits) bytes for it.",
+    )
+    client_window_bits: int = option(
+        Whole(9, 15),
+        12,
+        "How far back what the client sends may refer, at the most: each connection takes 2 ** bits bytes for it, and "
+        "32 KiB if the client cannot be told.",
+    )
+    server_context_takeover: bool = option(
+        Flag(),
+        True,
+        "Whether what the server sends may refer to earlier messages. If not, it takes no memory between messages, and "
+        "they get larger.",
+    )
+    client_context_takeover: bool = option(Flag(), True, "The same for what the client sends.")
+
+
+@dataclass(frozen=True, slots=True)
 class TimeoutsSettings:
     """How long things may take, in seconds; `body_rate` in bytes per second. `request` and `body_rate` 0: no limit."""
 
@@ -360,8 +438,9 @@ class Settings:
     )
     memory: MemorySettings = section(MemorySettings, "Memory, for each worker.")
     limits: LimitsSettings = section(LimitsSettings, "What clients may demand; of connections, each worker.")
-    http: HttpSettings = section(HttpSettings, "How requests are read.")
+    http: HttpSettings = section(HttpSettings, "How requests are read, and given up.")
     http2: Http2Settings = section(Http2Settings, "HTTP/2, and what clients may demand over it.")
+    websocket: WebSocketSettings = section(WebSocketSettings, "WebSockets, and what clients may demand over them.")
     timeouts: TimeoutsSettings = section(TimeoutsSettings, "How long things may take.")
     log: LogSettings = section(LogSettings, "What is logged, and where.")
     source: Path | None = field(default=None, compare=False)

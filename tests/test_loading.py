@@ -97,7 +97,7 @@ def test_a_file_made_to_do_harm(config: Path) -> None:
         (
             "[[zzz]]",
             "[zzz]: unknown section; there are [app], [arbiter], [listen], [host], [memory], [limits], [http], "
-            "[http2], [timeouts], [log]",
+            "[http2], [websocket], [timeouts], [log]",
         ),
         ("workers = 4", "workers = 4: unknown key; did you mean arbiter.workers?"),
         ('[limits]\nkeepalive = "5s"', 'limits.keepalive = "5s": unknown key; did you mean timeouts.keep_alive?'),

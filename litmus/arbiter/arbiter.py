@@ -283,6 +283,7 @@ class Arbiter:
             "app": settings.app.target,
             "addresses": self.addresses,
             "workers_wanted": self._crew.width,
+            "websockets_open": sum(seat.scoreboard.websockets for seat in self._segment.occupied()),
             "workers": [
                 {
                     "slot": worker.slot.index,

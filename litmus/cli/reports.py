@@ -72,6 +72,8 @@ def print_stats(terminal: Terminal, stats: Mapping[str, Any], rate: float | None
     requests = _with(number, totals.get("requests"))
     accepted, opened = totals.get("connections_accepted"), totals.get("connections_open")
     connections = f"{_with(number, accepted)} accepted, {_with(number, opened)} open"
+    if sockets := totals.get("websockets_open"):
+        connections += f", {count(sockets, 'WebSocket')}"
     if rate is not None:
         requests += terminal.paint(f"  {number(rate)}/s", "cyan")
     fields = [

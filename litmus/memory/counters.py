@@ -10,6 +10,7 @@ _REQUESTS_TOTAL, _IN_FLIGHT = int(scoreboard.REQUESTS_TOTAL), int(scoreboard.IN_
 _CONNECTIONS_TOTAL, _CONNECTIONS = int(scoreboard.CONNECTIONS_TOTAL), int(scoreboard.CONNECTIONS)
 _RESPONSES = int(scoreboard.RESPONSES_1XX) - 1
 _CLOSED_AS_FLOOD = int(scoreboard.CLOSED_AS_FLOOD)
+_WEBSOCKETS = int(scoreboard.WEBSOCKETS)
 _BYTES_IN, _BYTES_OUT = int(scoreboard.BYTES_IN), int(scoreboard.BYTES_OUT)
 
 
@@ -55,6 +56,14 @@ class Counters:
     def flooded(self) -> None:
         """A connection is closed as a flood."""
         self._cells[_CLOSED_AS_FLOOD] += 1
+
+    def socket_opened(self) -> None:
+        """A WebSocket was accepted."""
+        self._cells[_WEBSOCKETS] += 1
+
+    def socket_closed(self) -> None:
+        """A WebSocket is over."""
+        self._cells[_WEBSOCKETS] -= 1
 
     def received(self, size: int) -> None:
         """Bytes came from a client."""

@@ -25,6 +25,7 @@ from litmus.memory.scoreboard import (
     REQUESTS_TOTAL,
     RESPONSES_1XX,
     RESPONSES_5XX,
+    WEBSOCKETS,
     State,
 )
 from litmus.memory.segment import Seat, Segment
@@ -58,6 +59,7 @@ def report(segment: Segment) -> dict[str, Any]:
             "requests": total(REQUESTS_TOTAL),
             "connections_accepted": total(CONNECTIONS_TOTAL),
             "connections_open": total(CONNECTIONS),
+            "websockets_open": total(WEBSOCKETS),
             "responses_by_class": {
                 f"{cell - RESPONSES_1XX + 1}xx": total(cell) for cell in range(RESPONSES_1XX, RESPONSES_5XX + 1)
             },
@@ -84,6 +86,7 @@ def _worker(seat: Seat, now: int) -> dict[str, Any]:
         "uptime_s": _seconds(now - board.started_ns),
         "tick_age_ms": max(0, now - board.tick_ns) // 1_000_000 if board.tick_ns else None,
         "connections_open": cells[CONNECTIONS],
+        "websockets_open": cells[WEBSOCKETS],
         "requests": cells[REQUESTS_TOTAL],
         "in_flight": cells[IN_FLIGHT],
         "log_lines_lost": cells[LOG_LINES_LOST],

@@ -51,6 +51,8 @@ CLOSED_FOR_ROOM: Final = 30
 """Idle connections that were closed to make room for others."""
 CLOSED_AS_FLOOD: Final = 31
 """Connections that were closed because they brought more of something cheap than anybody has use for."""
+WEBSOCKETS: Final = 32
+"""WebSockets that are open."""
 COUNTERS_END: Final = 64
 
 CLASS_CELLS: Final = 64
@@ -122,6 +124,7 @@ class Scoreboard:
     refused_address = Cell(REFUSED_ADDRESS)
     closed_for_room = Cell(CLOSED_FOR_ROOM)
     closed_as_flood = Cell(CLOSED_AS_FLOOD)
+    websockets = Cell(WEBSOCKETS)
 
     def __init__(self, page: memoryview) -> None:
         self.page = page

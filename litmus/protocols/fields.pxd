@@ -15,7 +15,6 @@ cdef class Field:
 cdef class FieldParser:
     cdef dict _known
     cdef object _on_dropped
-    cdef object _on_upgrade
     cdef str _underscores
     cdef readonly long long news
 

@@ -40,23 +40,20 @@ class FieldParser:
     Args:
         underscores: see ``HeadParser``.
         on_dropped: told the name of a field that is dropped, though not again while its line is remembered.
-        on_upgrade: told the value of an ``Upgrade`` field, just as seldom.
 
     Attributes:
         news: how many lines there were that it did not know.
     """
 
-    __slots__ = ("_known", "_on_dropped", "_on_upgrade", "_underscores", "news")
+    __slots__ = ("_known", "_on_dropped", "_underscores", "news")
 
     def __init__(
         self,
         underscores: str,
         on_dropped: Callable[[bytes], object] | None,
-        on_upgrade: Callable[[bytes], object] | None,
     ) -> None:
         self._underscores = underscores
         self._on_dropped = on_dropped
-        self._on_upgrade = on_upgrade
         self.news = 0
         self._known: dict[bytes, Field] = {}
 
@@ -88,8 +85,6 @@ class FieldParser:
                 self._on_dropped(name)
             return Field(name, value, DROPPED, 0)
         kind = _KINDS.get(name, PLAIN)
-        if kind == UPGRADE and self._on_upgrade is not None:
-            self._on_upgrade(value)
         return Field(name, value, kind, _number(kind, value) if kind != PLAIN else 0)
 
 

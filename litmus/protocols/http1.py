@@ -236,6 +236,8 @@ class Http1(Stream):
     def eof(self) -> Machine | None:
         """The peer has sent its last byte; it may still read, so what it asked for is answered."""
         self._half_closed = True
+        if self._successor is not None:
+            return self._successor.eof()
         if self._starved():
             self._cut()
         elif self.state == _RESPONSE and self.sink is not None:
@@ -244,6 +246,8 @@ class Http1(Stream):
 
     def lost(self) -> None:
         """The connection is gone: so is the stream."""
+        if self._successor is not None:
+            self._successor.lost()
         self._cut()
 
     def drain(self) -> None:
@@ -255,11 +259,15 @@ class Http1(Stream):
     def output_blocked(self) -> None:
         """See ``Machine.output_blocked``."""
         self.blocked = True
+        if self._successor is not None:
+            self._successor.output_blocked()
 
     def output_unblocked(self) -> None:
         """See ``Machine.output_unblocked``."""
         self.blocked = False
-        if self.sink is not None:
+        if self._successor is not None:
+            self._successor.output_unblocked()
+        elif self.sink is not None:
             self.sink.unblocked()
         elif self._unread():
             self._host.wake()
@@ -403,6 +411,21 @@ class Http1(Stream):
         if self.state != _CLOSED:
             self._finish()
 
+    @property
+    def host(self) -> Host:
+        """The connection below."""
+        return self._host
+
+    def go_over(self, response: bytes, machine: Machine) -> None:
+        """Answer with 101, and let another machine go on (RFC 9110, section 15.2.2). The request has no content."""
+        assert self.state == _RESPONSE
+        self.sink = None
+        self._successor = machine
+        self._host.write(response)
+        if self.blocked:
+            machine.output_blocked()
+        self._host.wake()
+
     def abort(self) -> None:
         """See ``Stream.abort``: close without a last chunk or short of Content-Length."""
         if self.state != _CLOSED:
@@ -507,7 +530,7 @@ class Http1(Stream):
         self._host.request(request, self)
         if self._half_closed and self.state == _RESPONSE and self.sink is not None:
             self.sink.peer_finished()
-        return True
+        return self._successor is None
 
     def _goes_over(self, request: Request, length: int, lease: Lease) -> bool:
         """Whether another machine goes on with the request, now or as soon as its content has come.

@@ -79,7 +79,7 @@ class HeadParser:
         underscores: what becomes of fields with an underscore in their names: "drop", "allow" or "refuse". Who makes
             variables of names, as CGI and WSGI do, cannot tell X_Forwarded_For from X-Forwarded-For, which a proxy in
             front has checked.
-        on_dropped, on_upgrade: see ``FieldParser``.
+        on_dropped: see ``FieldParser``.
         fields: how many a header section may have.
 
     Attributes:
@@ -93,10 +93,9 @@ class HeadParser:
         underscores: str = "drop",
         on_dropped: Callable[[bytes], object] | None = None,
         fields: int = sys.maxsize,
-        on_upgrade: Callable[[bytes], object] | None = None,
     ) -> None:
         self._lines = LineParser()
-        self.fields = FieldParser(underscores, on_dropped, on_upgrade)
+        self.fields = FieldParser(underscores, on_dropped)
         self._most = fields
         self._known: dict[bytes, Request] = {}
         self._heads: dict[bytes, Request] = {}

@@ -12,6 +12,7 @@ cdef Py_ssize_t _ENOUGH
 cdef class Protocols:
     cdef HeadParser _parser
     cdef object _upgrade
+    cdef bint _websockets
     cdef readonly RequestReader reader
 
     cpdef first(self, Host host, Limits limits, negotiated)
@@ -23,7 +24,6 @@ cdef class Sniffer:
     cdef Protocols _protocols
     cdef Limits _limits
     cdef bint _draining
-    cdef public bint blocked
     cdef readonly bint hungry
     cdef public Lease lease
 

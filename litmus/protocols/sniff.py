@@ -23,12 +23,14 @@ class Protocols:
     Args:
         parser: the worker's, for HTTP/1.
         reader: the worker's, for HTTP/2; None: it is not spoken.
+        websockets: those are offered over HTTP/2.
     """
 
-    __slots__ = ("_parser", "_upgrade", "reader")
+    __slots__ = ("_parser", "_upgrade", "_websockets", "reader")
 
-    def __init__(self, parser: HeadParser, reader: RequestReader | None) -> None:
+    def __init__(self, parser: HeadParser, reader: RequestReader | None, websockets: bool = False) -> None:
         self._parser = parser
+        self._websockets = websockets
         self.reader = reader
         self._upgrade: Upgrade | None = None if reader is None else H2c(reader)
 
@@ -49,7 +51,7 @@ class Protocols:
     def http2(self, host: Host, limits: Limits) -> Http2:
         """The machine of a connection that speaks HTTP/2."""
         assert self.reader is not None, "it is spoken"
-        return Http2(host, self.reader, limits)
+        return Http2(host, self.reader, limits, self._websockets)
 
 
 class Sniffer:

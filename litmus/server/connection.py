@@ -24,6 +24,8 @@ from litmus.protocols.errors import ProtocolError
 from litmus.protocols.limits import Limits
 from litmus.protocols.machine import Deadline, Expiring, Host, Machine, Stream
 from litmus.protocols.request import Request
+from litmus.protocols.websocket.handshake import wanted
+from litmus.server import session
 from litmus.server.engine import Engine
 from litmus.server.exchange import serve
 from litmus.server.noise import BROKEN, REFUSED, UNREAD, in_words
@@ -329,7 +331,10 @@ class Connection(Host):
     def request(self, request: Request, stream: Stream) -> None:
         """See ``Host.request``."""
         self._served = True
-        serve(self._engine, request, stream, self._client)
+        if request.protocol is not None and self._engine.settings.websocket.enabled and wanted(request):
+            session.serve(self._engine, request, stream, self._client)
+        else:
+            serve(self._engine, request, stream, self._client)
 
     def write(self, data: bytes) -> None:
         """See ``Host.write``."""

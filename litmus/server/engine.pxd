@@ -21,12 +21,12 @@ cdef class Engine:
     cdef public Lease window
     cdef public Protocols protocols
     cdef set _dropped
-    cdef bint _websocket_told
     cdef readonly Wheel wheel
     cdef readonly object noise
     cdef readonly object access
     cdef readonly set connections
     cdef readonly set exchanges
+    cdef readonly object sockets
     cdef readonly set adopting
     cdef readonly bint draining
     cdef str _cancel

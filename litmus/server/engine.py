@@ -24,11 +24,13 @@ from litmus.server.access import AccessLog
 from litmus.server.deadlines import Wheel, ticks
 from litmus.server.eager import Starter
 from litmus.server.noise import FLOODED, Noise
+from litmus.server.sockets import Sockets
 from litmus.settings import Settings
 
 if TYPE_CHECKING:
     from litmus.server.connection import Connection
     from litmus.server.exchange import Exchange
+    from litmus.server.session import Session
 
 log = logging.getLogger("litmus.server")
 
@@ -62,7 +64,8 @@ class Engine:
         connections: those that are open.
         adopting: accepted sockets that are not connections yet.
         protocols: those that are spoken.
-        exchanges: those whose application is waiting for something.
+        exchanges: those whose application is waiting for something, those of WebSockets as well.
+        sockets: what all WebSockets share.
         limits: what the peers may demand.
         deadlines: how long each of them is, in ticks; 0: for ever.
         stall_ticks: how long a peer may take nothing of what was sent to it.
@@ -99,13 +102,13 @@ class Engine:
         self.window = window
         self.protocols = self._protocols()
         self._dropped: set[bytes] = set()
-        self._websocket_told = False
         self._clock = clock
         self.wheel = Wheel(clock())
         self.noise = Noise(self.wheel)
         self.access = access
         self.connections: set[Connection] = set()
-        self.exchanges: set[Exchange] = set()
+        self.exchanges: set[Exchange | Session] = set()
+        self.sockets = Sockets(settings.websocket, settings.timeouts.drain, self.counters)
         self.adopting: set[object] = set()
         self.draining = False
         self._cancel = settings.http.cancel
@@ -200,9 +203,9 @@ class Engine:
 
     def _protocols(self) -> Protocols:
         limits, http = self.settings.limits, self.settings.http
-        parser = HeadParser(http.underscores, self._header_dropped, limits.header_fields, self._upgrade_asked)
+        parser = HeadParser(http.underscores, self._header_dropped, limits.header_fields)
         reader = RequestReader(parser.fields, limits.request_line, limits.header_fields)
-        return Protocols(parser, reader if self.settings.http2.enabled else None)
+        return Protocols(parser, reader if self.settings.http2.enabled else None, self.settings.websocket.enabled)
 
     def cancels(self, unwanted: bool) -> bool:
         """Whether the application is to be cancelled now that its client has left. ``unwanted``: see ``Sink``."""
@@ -229,6 +232,7 @@ class Engine:
         self.draining = True
         for connection in list(self.connections):
             connection.drain()
+        self.sockets.drain()
 
     def _header_dropped(self, name: bytes) -> None:
         """Tell the log of a header that the application does not get: once of each, and not for ever."""
@@ -238,12 +242,6 @@ class Engine:
         self._dropped.add(name)
         more = "; no more such names will be told" if len(self._dropped) == _NAMES_TOLD else ""
         log.warning('a header was dropped for its underscore: "%s" (http.underscores = "drop")%s', escape(name), more)
-
-    def _upgrade_asked(self, value: bytes) -> None:
-        """Tell the log, once, why WebSockets do not work. To ignore Upgrade is allowed (RFC 9110, section 7.8)."""
-        if not self._websocket_told and b"websocket" in value.lower():
-            self._websocket_told = True
-            log.warning("a WebSocket handshake is served as a plain request: Litmus does not speak WebSocket yet")
 
     async def idle(self) -> None:
         """Wait until no connection is open, or about to be, and no application is running."""

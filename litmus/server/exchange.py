@@ -409,19 +409,19 @@ class Exchange(Sink):
                 self._give_up(503, _CANCELLED)
             elif not self._overdue and not self._unwanted:
                 self._fail("was cancelled", 503, _CANCELLED)
-        elif self._disconnected and _is_disconnect(error):
+        elif self._disconnected and is_disconnect(error):
             self._abort()
         elif self._told and self._disconnected:
             # Frameworks have exceptions of their own for this, which know nothing of ours.
             words, name = self._words(), self._client.name
-            self.engine.noise.tell(ABANDONED, "%s had left: %s ended with %s", name, words, _describe(error))
+            self.engine.noise.tell(ABANDONED, "%s had left: %s ended with %s", name, words, describe(error))
         else:
             self._fail("failed", 500, _FAILED, error)
 
     def _fail(self, what: str, status: int, answer: str, error: BaseException | None = None) -> None:
         """The application left without a complete response: say so, and let the client see that it failed."""
         words = f"the application {what}: {self._words()}"
-        self.engine.board.last_error = words if error is None else f"{words}: {_describe(error)}"
+        self.engine.board.last_error = words if error is None else f"{words}: {describe(error)}"
         log.error("%s", words, exc_info=error)
         self._give_up(status, answer)
 
@@ -466,7 +466,7 @@ def _accepts_trailers(request: Request) -> bool:
     return any(name == b"te" and b"trailers" in value.lower() for name, value in request.headers)
 
 
-def _describe(error: BaseException) -> str:
+def describe(error: BaseException) -> str:
     """An exception in words, even if it has none to give."""
     try:
         return repr(error)
@@ -474,7 +474,7 @@ def _describe(error: BaseException) -> str:
         return type(error).__name__
 
 
-def _is_disconnect(error: BaseException | None) -> bool:
+def is_disconnect(error: BaseException | None) -> bool:
     """Whether an exception goes back to our own ClientDisconnected: frameworks wrap it in one of theirs."""
     while error is not None:
         if isinstance(error, ClientDisconnected):

@@ -90,3 +90,14 @@ def http_scope(template: Scope, request: Request, state: dict[str, Any]) -> Scop
     if line.version != "1.1":
         scope["http_version"] = line.version
     return scope
+
+
+def websocket_scope(template: Scope, request: Request, state: dict[str, Any], subprotocols: list[str]) -> Scope:
+    """The scope of one WebSocket (ASGI, "WebSocket connection scope"): that of its request, but for a few keys."""
+    scope = http_scope(template, request, state)
+    scope["type"] = "websocket"
+    scope["scheme"] = "wss" if scope["scheme"] == "https" else "ws"
+    scope["subprotocols"] = subprotocols
+    scope["extensions"] = {"websocket.http.response": {}}
+    del scope["method"]
+    return scope

@@ -108,7 +108,7 @@ class Requests(Streams):
             stream.deliver(content)
             stream.body_complete = False
         if not ended:
-            stream.limit = self._limit(request)
+            stream.limit = 0 if stream.tunnel else self._limit(request)
             if not self.acknowledged:
                 stream.room = max(stream.room, WINDOW)  # as long as the peer cannot know better (section 6.9.3)
         self.streams[stream_id] = stream

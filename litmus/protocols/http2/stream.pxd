@@ -56,6 +56,7 @@ cdef class Http2Stream(Stream):
     cdef public int state
     cdef public long long taken
     cdef public tuple trailers
+    cdef readonly bint tunnel
     cdef readonly bint waiting
     cdef public long long window
 

@@ -160,6 +160,7 @@ class Http2Stream(Stream):
         room: bytes that the peer may send now.
         granted: bytes that it may send when everything was consumed: the size of our window.
         taken: bytes that were consumed since the peer was last told so.
+        tunnel: it carries another protocol (RFC 8441), which has its own idea of how much, and how soon.
 
         window: bytes that we may send now.
         priority: whose turn it is to send, see ``priority.py``.
@@ -203,6 +204,7 @@ class Http2Stream(Stream):
         "state",
         "taken",
         "trailers",
+        "tunnel",
         "waiting",
         "window",
     )
@@ -235,6 +237,7 @@ class Http2Stream(Stream):
         self.sent = 0
         self.stall: Stall | None = None
         self._carrier = carrier
+        self.tunnel = request.protocol is not None
         self._method = request.line.method
         self._bodiless = False
         self._remaining = _UNKNOWN

@@ -91,7 +91,7 @@ class Streams(Sender):
         if stream.must_continue and not self.blocked:
             stream.must_continue = False
             self.send_interim(stream, 100, (status_field(100),))
-        if not stream.due:
+        if not stream.due and not stream.tunnel:
             stream.progress = 0
             self._host.arm(stream, Deadline.BODY)
 

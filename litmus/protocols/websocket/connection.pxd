@@ -19,6 +19,7 @@ cdef class Wire:
 cdef class Receiver:
     cpdef message(self, message)
     cpdef ponged(self, bytes payload)
+    cpdef unblocked(self)
     cpdef closed(self, int code, str reason)
     cpdef failed(self, int code, str reason)
 

@@ -94,6 +94,10 @@ class Receiver:
         """A Pong frame has come, asked for or not."""
         raise NotImplementedError
 
+    def unblocked(self) -> None:
+        """``WebSocket.blocked`` is over."""
+        raise NotImplementedError
+
     def closed(self, code: int, reason: str) -> None:
         """The WebSocket is over, with what the peer's Close frame says: code 1005 if it says none.
 
@@ -177,6 +181,7 @@ class WebSocket(FrameReader):
         pong, self._pong = self._pong, None
         if pong is not None and self.state == _OPEN:
             self._wire.write(frame(_PONG, pong))
+        self._receiver.unblocked()
 
     # What the application's side calls
 

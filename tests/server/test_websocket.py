@@ -1,0 +1,482 @@
+"""WebSockets (ASGI, "WebSocket"), over HTTP/1.1 and over HTTP/2, with wsproto at the other end."""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from support.apps import Routes, respond
+from support.server import Server, serve
+from support.waiting import DEADLINE, wait_until, wait_until_steady
+from support.websocket_client import Socket1, Socket2, dial
+from wsproto.extensions import PerMessageDeflate
+
+from litmus.asgi import Receive, Scope, Send
+from litmus.memory.scoreboard import IN_FLIGHT, RESPONSES_1XX, WEBSOCKETS
+from litmus.server.exchange import ClientDisconnected
+from litmus.server.session import QUEUED
+
+VERSIONS = pytest.mark.parametrize("version", ["1.1", "2"])
+
+
+async def accept(receive: Receive, send: Send, **more: Any) -> None:
+    assert await receive() == {"type": "websocket.connect"}
+    await send({"type": "websocket.accept", **more})
+
+
+class App(Routes):
+    """WebSockets by path. What the applications see and do is put down in the server's notes."""
+
+    server: Server
+
+    def __init__(self) -> None:
+        self.gate = asyncio.Event()
+        self.scope: Scope = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await respond(send, b"plain")
+            return
+        self.scope = dict(scope)
+        scope["path"] = scope["path"].removeprefix(scope["root_path"])
+        await super().__call__(scope, receive, send)
+
+    def note(self, what: Any) -> None:
+        self.server.notes.put(what)
+
+    async def index(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Echo, until the client leaves."""
+        await accept(receive, send)
+        while (message := await receive())["type"] == "websocket.receive":
+            await send({**message, "type": "websocket.send"})
+        self.note(message)
+
+    async def chosen(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await accept(receive, send, subprotocol=scope["subprotocols"][1], headers=[(b"X-One", b"1"), (b"x-two", b"2")])
+        await receive()
+
+    async def denies(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "websocket.close"})
+        self.note(await receive())
+
+    async def answers(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "websocket.http.response.start", "status": 401, "headers": [(b"www-authenticate", b"x")]})
+        for part in (b"not", b" you"):
+            await send({"type": "websocket.http.response.body", "body": part, "more_body": True})
+        await send({"type": "websocket.http.response.body"})
+
+    async def closes(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await accept(receive, send)
+        await send({"type": "websocket.close", "code": 3001, "reason": "enough"})
+        self.note(await receive())
+        for kind in ("websocket.send", "websocket.close"):
+            try:
+                await send({"type": kind, "text": "late"})
+            except ClientDisconnected:
+                self.note("nobody is there")
+
+    async def returns(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await accept(receive, send)
+
+    async def fails(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await accept(receive, send)
+        raise ValueError("on purpose")
+
+    async def fails_early(self, scope: Scope, receive: Receive, send: Send) -> None:
+        raise ValueError("on purpose")
+
+    async def says_nothing(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+
+    async def waits(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        self.note("waiting")
+        try:
+            await self.gate.wait()
+            await send({"type": "websocket.accept"})
+        except asyncio.CancelledError:
+            self.note("cancelled")
+            raise
+        except ClientDisconnected:
+            self.note("nobody is there")
+            self.note(await receive())
+
+    async def reads_late(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await accept(receive, send)
+        await self.gate.wait()
+        size = 0
+        while (message := await receive())["type"] == "websocket.receive":
+            size += len(message["bytes"])
+        self.note(size)
+
+    async def pours(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await accept(receive, send)
+        sent = 0
+        try:
+            while True:
+                await send({"type": "websocket.send", "bytes": bytes(1 << 16)})
+                sent += 1
+                self.poured = sent
+        except ClientDisconnected:
+            self.note("nobody is there")
+
+    poured = 0
+
+    async def wrong(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        for kind in ("websocket.send", "http.response.start", "websocket.http.response.body"):
+            try:
+                await send({"type": kind, "text": "x"})
+            except RuntimeError as error:
+                self.note(str(error))
+        await send({"type": "websocket.accept"})
+        for kind in ("websocket.accept", "websocket.http.response.start"):
+            try:
+                await send({"type": kind})
+            except RuntimeError as error:
+                self.note(str(error))
+
+
+@pytest.fixture(autouse=True)
+def dialled(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Close what a test has opened and not closed."""
+    sockets: list[Any] = []
+
+    def keep(*arguments: Any, **options: Any) -> Any:
+        sockets.append(dial(*arguments, **options))
+        return sockets[-1]
+
+    monkeypatch.setitem(globals(), "ask", keep)
+    yield
+    for socket in sockets:
+        socket.hang_up()
+
+
+ask: Any = dial
+
+
+@contextmanager
+def serving(**options: Any) -> Iterator[tuple[Server, App]]:
+    app = App()
+    with serve(app, access=True, **options) as server:
+        app.server = server
+        yield server, app
+
+
+def opened(server: Server, version: str, path: str = "/", **more: Any) -> Any:
+    socket = ask(server, version, path, **more).answer()
+    assert socket.status == (101 if version == "1.1" else 200)
+    return socket
+
+
+@VERSIONS
+def test_echo(version: str) -> None:
+    with serving() as (server, _):
+        socket = opened(server, version)
+        for message in ("", "hello", "\u00e9\U0001f600" * 1000, b"", b"\0\xff", bytes(200_000)):
+            socket.send(message)
+            assert socket.message() == message
+        socket.ping(b"are you there?")
+        assert socket.pong() == b"are you there?"
+        assert server.counter(WEBSOCKETS) == 1
+        wait_until(lambda: server.counter(IN_FLIGHT) == 0, "it to be no request any more")
+        socket.close(4000, "bye")
+        assert socket.close_frame()[0] == 4000
+        assert server.note() == {"type": "websocket.disconnect", "code": 4000, "reason": "bye"}
+        assert socket.ends()
+        wait_until(lambda: server.counter(WEBSOCKETS) == 0, "it to be struck off")
+        (line,) = server.log()
+    assert f'"{"GET" if version == "1.1" else "CONNECT"} / HTTP/{version}" {101 if version == "1.1" else 200} ' in line
+
+
+@VERSIONS
+@pytest.mark.parametrize("parameters", [{}, {"server_no_context_takeover": True, "client_no_context_takeover": True}])
+def test_compressed(version: str, parameters: dict[str, Any]) -> None:
+    with serving() as (server, _):
+        socket = opened(server, version, deflate=PerMessageDeflate(**parameters))
+        assert socket.fields[b"sec-websocket-extensions"].startswith(b"permessage-deflate")
+        for message in ("small", "large and dull " * 10_000, bytes(300_000), "large and dull " * 10_000):
+            socket.send(message)
+            assert socket.message() == message
+
+
+def test_the_scope() -> None:
+    with serving(app__root_path="/root") as (server, app):
+        scopes = []
+        for version in ("1.1", "2"):
+            opened(server, version, "/chosen?x=y", Sec_WebSocket_Protocol="a, b", X_y="z")
+            scopes.append(dict(app.scope))
+    first, second = scopes
+    assert {key: first[key] for key in ("type", "scheme", "http_version", "path", "raw_path", "query_string")} == {
+        "type": "websocket",
+        "scheme": "ws",
+        "http_version": "1.1",
+        "path": "/root/chosen",
+        "raw_path": b"/root/chosen",
+        "query_string": b"x=y",
+    }
+    assert first["subprotocols"] == second["subprotocols"] == ["a", "b"]
+    assert first["extensions"] == {"websocket.http.response": {}}
+    assert "method" not in first
+    assert (b"x-y", b"z") in first["headers"]
+    assert (b"x-y", b"z") in second["headers"]
+    assert first.keys() == second.keys()
+    assert second["http_version"] == "2"
+
+
+@VERSIONS
+def test_what_is_accepted(version: str) -> None:
+    with serving() as (server, _):
+        socket = opened(server, version, "/chosen", Sec_WebSocket_Protocol="a, b, c")
+    assert socket.fields[b"sec-websocket-protocol"] == b"b"
+    assert (socket.fields[b"x-one"], socket.fields[b"x-two"]) == (b"1", b"2")
+
+
+@VERSIONS
+def test_denied(version: str) -> None:
+    with serving() as (server, _):
+        socket = ask(server, version, "/denies").answer()
+        assert (socket.status, socket.body) == (403, b"403 Forbidden: the WebSocket was denied\n")
+        assert server.note()["type"] == "websocket.disconnect"
+        assert server.counter(WEBSOCKETS) == 0
+        assert server.counter(RESPONSES_1XX + 3) == 1
+        socket = ask(server, version, "/answers").answer()
+        assert (socket.status, socket.body) == (401, b"not you")
+        assert socket.fields[b"www-authenticate"] == b"x"
+        assert [line.split('" ')[1].split()[:2] for line in server.log()] == [["403", "40"], ["401", "7"]]
+
+
+def test_after_a_denial_the_connection_goes_on() -> None:
+    with serving() as (server, _):
+        socket = ask(server, "1.1", "/denies").answer()
+        assert socket.client.get("/").body == b"plain"
+
+
+@VERSIONS
+def test_the_application_closes(version: str) -> None:
+    with serving() as (server, _):
+        socket = opened(server, version, "/closes")
+        assert socket.close_frame() == (3001, "enough")
+        assert server.note() == {"type": "websocket.disconnect", "code": 3001, "reason": "enough"}
+        assert [server.note(), server.note()] == ["nobody is there"] * 2
+        assert socket.ends()
+
+
+@VERSIONS
+@pytest.mark.parametrize(("path", "code"), [("/returns", 1000), ("/fails", 1011)])
+def test_the_application_leaves(version: str, path: str, code: int, caplog: pytest.LogCaptureFixture) -> None:
+    with serving() as (server, _):
+        socket = opened(server, version, path)
+        assert socket.close_frame()[0] == code
+        assert socket.ends()
+    errors = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    method = "GET" if version == "1.1" else "CONNECT"
+    assert errors == ([] if code == 1000 else [f"the application failed: WebSocket {method} /fails"])
+
+
+@VERSIONS
+@pytest.mark.parametrize("path", ["/fails_early", "/says_nothing"])
+def test_the_application_leaves_without_an_answer(version: str, path: str, caplog: pytest.LogCaptureFixture) -> None:
+    with serving() as (server, _):
+        assert ask(server, version, path).answer().status == 500
+    (record,) = caplog.records
+    assert record.levelname == "ERROR"
+
+
+@VERSIONS
+def test_the_client_leaves(version: str, caplog: pytest.LogCaptureFixture) -> None:
+    with serving() as (server, _):
+        socket = opened(server, version)
+        socket.leave()
+        assert server.note() == {"type": "websocket.disconnect", "code": 1006, "reason": ""}
+        server.idle()
+        assert server.counter(WEBSOCKETS) == 0
+    assert caplog.messages == []
+
+
+@VERSIONS
+def test_the_client_leaves_before_it_is_accepted(version: str, caplog: pytest.LogCaptureFixture) -> None:
+    with serving() as (server, app):
+        socket = ask(server, version, "/waits")
+        assert server.note() == "waiting"
+        socket.leave()
+        wait_until(lambda: not server.call(len, server.engine.connections), "the connection to be gone")
+        server.call(app.gate.set)
+        assert server.note() == "nobody is there"
+        assert server.note()["code"] == 1006
+    assert caplog.messages == []
+
+
+@VERSIONS
+def test_a_handshake_that_takes_too_long(version: str, caplog: pytest.LogCaptureFixture) -> None:
+    with serving(websocket__handshake="2s") as (server, _):
+        socket = ask(server, version, "/waits")
+        assert server.note() == "waiting"
+        server.tick(2.4)
+        assert socket.answer().status == 503
+        assert server.note() == "cancelled"
+    assert "neither accepted nor denied within 2 s (websocket.handshake)" in caplog.text
+
+
+@VERSIONS
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [({"Sec_WebSocket_Version": "8"}, 400), ({"Sec_WebSocket_Protocol": "a b"}, 400)],
+)
+def test_a_handshake_that_is_none(version: str, fields: dict[str, str], status: int) -> None:
+    with serving() as (server, app):
+        assert ask(server, version, **fields).answer().status in (status, 426)
+        assert app.scope == {}
+        wait_until(lambda: server.counter(IN_FLIGHT) == 0, "it to be struck off")
+
+
+@VERSIONS
+def test_origins(version: str) -> None:
+    with serving(websocket__origins="https://Good.example http://a:81") as (server, _):
+        for origin in ("https://good.example", "http://a:81", None):
+            socket = opened(server, version, **({} if origin is None else {"Origin": origin}))
+            socket.close()
+        for origin in ("https://evil.example", "null", "http://a"):
+            assert ask(server, version, Origin=origin).answer().status == 403
+
+
+@VERSIONS
+def test_only_so_many_at_once(version: str) -> None:
+    with serving(websocket__sockets="2") as (server, _):
+        first = opened(server, version)
+        opened(server, version)
+        third = ask(server, version).answer()
+        assert (third.status, third.fields[b"retry-after"]) == (503, b"1")
+        first.leave()
+        server.note()
+        wait_until(lambda: server.counter(WEBSOCKETS) == 1, "it to be struck off")
+        opened(server, version)
+
+
+def test_what_nobody_reads_waits_at_the_sender() -> None:
+    size, count = 1 << 15, 100
+    with serving() as (server, app):
+        socket = opened(server, "1.1", "/reads_late")
+        sending = threading.Thread(target=lambda: [socket.send(bytes(size)) for _ in range(count)])
+        sending.start()
+        held = wait_until_steady(server.slab_in_use)
+        assert held <= 4
+        assert server.call(lambda: [session._queued for session in server.engine.exchanges]) == [QUEUED]
+        assert sending.is_alive()
+        server.call(app.gate.set)
+        sending.join(DEADLINE)
+        socket.close()
+        assert socket.close_frame()[0] == 1000
+        assert server.note() == size * count
+
+
+@VERSIONS
+def test_who_sends_waits_for_a_client_that_does_not_read(version: str) -> None:
+    with serving() as (server, app):
+        socket = opened(server, version, "/pours")
+        wait_until(lambda: app.poured > 0, "it to pour")
+        last = -1
+        while last != app.poured:
+            last = app.poured
+            server.tick(0.5)
+        assert app.poured < 400
+        socket.leave()
+        assert server.note() == "nobody is there"
+
+
+@VERSIONS
+def test_who_does_not_answer_a_ping_is_cut(version: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "litmus.server")
+    with serving(websocket__ping_interval="5s", websocket__ping_timeout="3s") as (server, _):
+        socket = opened(server, version)
+        server.tick(11)
+        socket.pinged()
+        server.tick(3.5)
+        assert server.note() == {"type": "websocket.disconnect", "code": 1006, "reason": ""}
+    assert "a ping was not answered" in caplog.text
+
+
+@VERSIONS
+def test_who_gives_signs_of_life_stays(version: str) -> None:
+    with serving(websocket__ping_interval="5s", websocket__ping_timeout="3s") as (server, _):
+        socket = opened(server, version)
+        for _ in range(10):
+            server.tick(4)
+            socket.send("here")
+            assert socket.message() == "here"
+
+
+@VERSIONS
+def test_who_says_nothing_is_closed(version: str) -> None:
+    with serving(websocket__idle="5s") as (server, _):
+        socket = opened(server, version)
+        server.tick(4)
+        socket.send("here")
+        assert socket.message() == "here"
+        server.tick(4)
+        server.tick(3)
+        assert socket.close_frame()[0] == 1001
+        assert socket.ends()
+
+
+@VERSIONS
+def test_who_does_not_answer_a_close_frame_is_cut(version: str) -> None:
+    with serving(websocket__close="2s") as (server, _):
+        opened(server, version, "/closes")
+        server.tick(2.5)
+        assert server.note() == {"type": "websocket.disconnect", "code": 1006, "reason": ""}
+        server.idle() if version == "1.1" else None
+
+
+@VERSIONS
+def test_a_drain_closes_them_one_after_the_other(version: str) -> None:
+    with serving(timeouts__drain="10s") as (server, _):
+        sockets = [opened(server, version) for _ in range(5)]
+        server.call(server.engine.drain)
+        for number in range(len(sockets)):
+            server.tick(1)
+            assert server.counter(WEBSOCKETS) >= 4 - number
+        for socket in sockets:
+            assert socket.close_frame() == (1012, "the server restarts")
+            assert server.note()["code"] == 1012
+            socket.hang_up()
+        server.idle()
+
+
+@VERSIONS
+def test_messages_out_of_order(version: str) -> None:
+    with serving() as (server, _):
+        opened(server, version, "/wrong")
+        notes = [server.note() for _ in range(5)]
+    early, late = "the WebSocket is neither accepted nor denied", "it is open"
+    assert notes == [
+        *(f"{kind} was sent when it could not be: {early}" for kind in _EARLY),
+        *(f"{kind} was sent when it could not be: {late}" for kind in ("websocket.accept", _RESPONSE)),
+    ]
+
+
+_RESPONSE = "websocket.http.response.start"
+_EARLY = ("websocket.send", "http.response.start", "websocket.http.response.body")
+
+
+@VERSIONS
+def test_a_breach_is_told(version: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "litmus.server")
+    with serving(websocket__message="1 KiB") as (server, _):
+        socket = opened(server, version)
+        socket.send(bytes(1025))
+        assert socket.close_frame()[0] == 1009
+        assert server.note()["code"] == 1009
+        assert socket.ends()
+    assert "a message of more than 1024 bytes" in caplog.text
+
+
+def test_sockets_are_of_both_kinds() -> None:
+    with serving() as (server, _):
+        assert isinstance(opened(server, "1.1"), Socket1)
+        assert isinstance(opened(server, "2"), Socket2)
