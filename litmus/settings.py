@@ -239,9 +239,10 @@ class HttpSettings:
         Choice("reset", "disconnected", "never"),
         "reset",
         "Which applications are cancelled (asyncio.CancelledError) because their client has left before the response "
-        "was complete, if they do not wait in receive() to be told so. reset: those whose client has said that it does "
-        "not want the response any more (RST_STREAM of HTTP/2); disconnected: those whose connection is lost as well; "
-        "never: none, they find out when they call receive() or send().",
+        "was complete, if they do not wait in receive() or send() to be told so in that moment. reset: those whose "
+        "client resets its stream of HTTP/2 (RST_STREAM), or breaks HTTP/2; disconnected: also those whose client "
+        "closes its connection, or its sending side, which looks the same; never: none, they find out when they call "
+        "receive() or send(). Who polls is not waiting: clean up in finally.",
     )
 
 

@@ -37,6 +37,7 @@ cdef class Host:
     cpdef wake(self)
     cpdef again(self)
     cpdef arm(self, timer, int deadline)
+    cpdef bint is_late(self, timer) except -1
     cpdef disarm(self, timer)
     cpdef flooded(self, str reason)
     cpdef failed(self, str reason)

@@ -55,7 +55,7 @@ class Sink:
     def disconnected(self, unwanted: bool) -> None:
         """The peer is gone, or the stream was cut: nothing that is sent will arrive.
 
-        ``unwanted``: the peer has said that it does not want the response any more.
+        ``unwanted``: the peer has said that it does not want the response any more, or has broken the protocol.
         """
         raise NotImplementedError
 
@@ -180,6 +180,13 @@ class Host:
 
     def arm(self, timer: Expiring, deadline: int) -> None:
         """Let ``timer`` expire when this ``Deadline`` is over, whatever it was set to before."""
+        raise NotImplementedError
+
+    def is_late(self, timer: Expiring) -> bool:
+        """Whether ``timer`` has expired before what has come meanwhile was read, because the loop was late.
+
+        If so it is armed for one tick more, once.
+        """
         raise NotImplementedError
 
     def disarm(self, timer: Expiring) -> None:

@@ -19,6 +19,7 @@ cdef class Connection(Host):
     cdef Engine _engine
     cdef Py_ssize_t _gather
     cdef int _jitter
+    cdef object _late
     cdef Lease _lease
     cdef object _machine
     cdef object _on_lost

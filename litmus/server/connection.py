@@ -71,6 +71,7 @@ class Connection(Host):
         "_engine",
         "_gather",
         "_jitter",
+        "_late",
         "_lease",
         "_machine",
         "_on_lost",
@@ -103,6 +104,7 @@ class Connection(Host):
         self._on_lost = on_lost
         self._jitter = engine.next_jitter()
         self._machine: Machine | None = engine.protocols.first(self, limits, negotiated)
+        self._late: Expiring | None = None
         self._lease: Lease | None = None
         self._out: list[bytes] = []
         self._out_size = 0
@@ -183,6 +185,7 @@ class Connection(Host):
         engine.wheel.remove(self)
         self.due = 0
         machine, self._machine = self._machine, None
+        self._late = None
         if machine is not None:
             machine.lost()
         self._drop_lease()
@@ -387,6 +390,17 @@ class Connection(Host):
         ticks = self._engine.deadlines[deadline]
         if ticks:
             self._engine.wheel.arm(timer, ticks)
+
+    def is_late(self, timer: Expiring) -> bool:
+        """See ``Host.is_late``."""
+        if timer is self._late:
+            self._late = None
+            return False
+        if not self._unheard():
+            return False
+        self._late = timer
+        self._engine.wheel.arm(timer, 1)
+        return True
 
     def disarm(self, timer: Expiring) -> None:
         """See ``Host.disarm``."""

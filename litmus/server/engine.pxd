@@ -30,6 +30,7 @@ cdef class Engine:
     cdef readonly set adopting
     cdef readonly bint draining
     cdef str _cancel
+    cdef readonly bint cancels_finished
     cdef public object on_connections_changed
     cdef readonly object context
     cdef readonly Starter starter

@@ -71,6 +71,8 @@ class Engine:
         stall_ticks: how long a peer may take nothing of what was sent to it.
         request_ticks: how long a whole request may take; 0: for ever.
         draining: take on nothing new.
+        cancels_finished: an application is cancelled when its client has finished sending, which may be all that is
+            to be seen of its having left.
         context: the context variables as they were before any request.
         starter: runs the application.
         on_connections_changed: called after ``connections`` has grown or shrunk.
@@ -112,6 +114,7 @@ class Engine:
         self.adopting: set[object] = set()
         self.draining = False
         self._cancel = settings.http.cancel
+        self.cancels_finished = settings.http.cancel == "disconnected"
         self.on_connections_changed: Callable[[], None] = _ignore
         self._outbox: list[Connection] = []
         self._leaving: list[int] = []

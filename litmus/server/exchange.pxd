@@ -54,6 +54,7 @@ cdef class Exchange(Sink):
     cpdef send(self, message)
     cdef _next_message(self)
     cdef dict _disconnect(self)
+    cdef _call_off(self)
     cdef _deliver(self)
     cdef _respond(self, status, headers, bytes body, bint end)
     cdef _complete(self)

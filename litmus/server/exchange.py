@@ -177,6 +177,8 @@ class Exchange(Sink):
             self._failed(error)
         elif self._cut:
             self._give_up(503, _CANCELLED)
+        elif self._response != _COMPLETE and self._told:
+            self._abort()
         elif self._response != _COMPLETE and not self._disconnected:
             state = "without a response" if self._response == _PENDING else "before its response was complete"
             self._fail(f"returned {state}", 500, _FAILED)
@@ -256,6 +258,8 @@ class Exchange(Sink):
         self._peer_finished = True
         if self._body_seen:
             self._deliver()
+        if self.engine.cancels_finished:
+            self._call_off()
 
     def refused(self, error: ProtocolError, size: int) -> None:
         """See ``Sink.refused``."""
@@ -276,12 +280,19 @@ class Exchange(Sink):
         self._deliver()
         sending = self._writers is not None
         self.unblocked()
-        if self._task is not None and not sending and not self._told and self.engine.cancels(unwanted):
-            self._told = True
-            self._unwanted = True
-            self._task.cancel("the client has left")
+        if not sending and self.engine.cancels(unwanted):
+            self._call_off()
 
     # Inside: the request's side
+
+    def _call_off(self) -> None:
+        """Cancel the application, unless it knows that the client has left, or has said all it had to say."""
+        task = self._task
+        if task is None or self._told or self._response == _COMPLETE or task is asyncio.current_task(self.engine.loop):
+            return
+        self._told = True
+        self._unwanted = True
+        task.cancel("the client has left")
 
     def _next_message(self) -> Message | None:
         """The message that ``receive`` can return now, None if there is none."""
@@ -407,7 +418,9 @@ class Exchange(Sink):
         if isinstance(error, asyncio.CancelledError):
             if self._cut:  # who has done so has named the request in the log
                 self._give_up(503, _CANCELLED)
-            elif not self._overdue and not self._unwanted:
+            elif self._unwanted:
+                self._abort()
+            elif not self._overdue:
                 self._fail("was cancelled", 503, _CANCELLED)
         elif self._disconnected and is_disconnect(error):
             self._abort()

@@ -44,6 +44,7 @@ def totals(
         "requests": requests,
         "connections_accepted": accepted,
         "connections_open": opened,
+        "websockets_open": 0,
         "responses_by_class": {"1xx": 0, "2xx": 0, "3xx": 0, "4xx": 0, "5xx": 0, **responses},
         "bytes_in": bytes_in,
         "bytes_out": bytes_out,

@@ -182,6 +182,23 @@ def test_a_window_that_shrinks_while_content_waits() -> None:
     assert len(wire.referee.response(1).body) == 3000
 
 
+def test_who_is_at_the_end_with_one_large_frame_waits_no_more() -> None:
+    wire, (call,) = asked(values={Setting.MAX_FRAME_SIZE: 1 << 20})
+    call.respond(b"x" * 8_304, end=False)
+    call.send(bytes(90_000), end=True)
+    assert call.stream.blocked
+    wire.feed(window_update(1, 50_000) + window_update(0, 50_000))
+    assert wire.referee.response(1).ended
+    assert not call.stream.blocked
+
+
+def test_a_refusal_that_there_is_no_room_for_has_no_content() -> None:
+    """And does not say that it has some (RFC 9113, section 8.1.1)."""
+    wire, _ = asked(get(1, method="BREW"), values={Setting.INITIAL_WINDOW_SIZE: 0})
+    response = wire.referee.response(1)
+    assert (response.status, response.ended, dict(response.headers)[b"content-length"]) == (501, True, b"0")
+
+
 def test_of_several_initial_windows_the_last_counts() -> None:
     wire, (call,) = asked(values={Setting.INITIAL_WINDOW_SIZE: 1000})
     call.respond(bytes(3000))

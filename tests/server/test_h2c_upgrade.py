@@ -1,6 +1,5 @@
 """Going over from HTTP/1.1 to HTTP/2 (RFC 7540, section 3.2)."""
 
-import base64
 from collections.abc import Iterator
 
 import h2.config
@@ -119,6 +118,7 @@ NOT_HEARD = {
     "Upgrade that Connection does not name": asking().replace(b"Upgrade, HTTP2-Settings", b"HTTP2-Settings"),
     "settings that are not base64": asking(settings="AAM*AABk"),
     "settings of a wrong size": asking(settings="AAMAAAA"),
+    "a setting out of its bounds": asking(settings="AAT_____"),
     "HTTP/1.0": asking().replace(b"HTTP/1.1", b"HTTP/1.0"),
     "content of unknown length": asking("Transfer-Encoding: chunked", body=b"0\r\n\r\n"),
     "much content": asking(f"Content-Length: {GO_OVER_LIMIT}", body=bytes(GO_OVER_LIMIT)),
@@ -148,13 +148,14 @@ def test_a_list_of_protocols(server: Server) -> None:
     assert body == b"2 GET /a b?c=d 0 host"
 
 
-def test_settings_out_of_their_bounds() -> None:
-    """They are those of a SETTINGS frame: a connection error (RFC 7540, section 3.2.1)."""
-    too_large = base64.urlsafe_b64encode(b"\0\4\xff\xff\xff\xff").decode().rstrip("=")
-    with serve(app) as server, server.connect() as client:
-        client.send(asking(settings=too_large))
-        goaway = client.rest().removeprefix(SWITCHING)
-    assert b"\x07\0\0\0\0\0\0\0\0\0\0\0\0\3SETTINGS_INITIAL_WINDOW_SIZE" in goaway
+def test_the_request_that_it_begins_with_counts() -> None:
+    with serve(app, limits__requests_per_connection="1") as server, server.connect() as client:
+        speaker, _ = preface()
+        client.send(asking())
+        assert client.exactly(len(SWITCHING)) == SWITCHING
+        client.send(speaker.data_to_send())
+        events = speaker.receive_data(client.rest())
+    assert [event.last_stream_id for event in events if isinstance(event, h2.events.ConnectionTerminated)] == [1]
 
 
 def test_http2_can_be_off() -> None:

@@ -451,7 +451,7 @@ def test_a_host_may_have_a_limit_of_its_own(announced: bool) -> None:
     ("options", "path", "extra", "status", "line"),
     [
         ({"limits__header_section": "1 KiB"}, "/", [("x", "y" * 1024)], 431, "GET / HTTP/2"),
-        ({"limits__header_fields": "10"}, "/", [("x", "y")] * 7, 431, "GET / HTTP/2"),
+        ({"limits__header_fields": "10"}, "/", [("x", "y")] * 10, 431, "GET / HTTP/2"),
         ({"limits__request_line": "128 B"}, "/" + "x" * 128, [], 414, "GET /" + "x" * 128 + " HTTP/2"),
         ({}, "/", [("x", "y" * 320)] * 95, 431, "GET / HTTP/2"),
         ({}, "/", [("x", "y" * (60 << 10))], 431, "GET / HTTP/2"),
@@ -484,6 +484,15 @@ def test_a_head_of_a_head_request_that_is_too_large_is_refused_without_content()
         response = client.get("/", ("x", "y" * 1024), method="HEAD")
         assert (response.status, response.body) == (431, b"")
         assert client.get().status == 200
+
+
+def test_the_number_of_fields_is_that_of_http1() -> None:
+    """What HTTP/1 has not got, and cookies that came in pieces, are not counted."""
+    with connected(hello, limits__header_fields="4") as (_, client):
+        pieces = [("cookie", f"c{number}=1") for number in range(80)]
+        assert client.get("/", *pieces, ("x", "1"), ("y", "2")).status == 200
+        assert client.get("/", *pieces, ("x", "1"), ("y", "2"), ("x_z", "dropped")).status == 431
+        assert client.get("/", ("host", "a"), ("x", "1"), ("y", "2"), ("z", "3")).status == 200
 
 
 def large(stream: int, path: str, extra: list[Field]) -> bytes:
@@ -628,6 +637,8 @@ def test_a_response_that_the_client_has_no_room_for_is_given_up(whose: str) -> N
         assert not client.referee.over(stream), "it goes on, if slowly"
         client.send(window_update(stream if whose == "stream" else 0, 1))
         client.until(lambda: client.referee.size(stream) == whole + PROGRESS + 1)
+        server.tick(5.4)
+        client.settled()
         server.tick(5.4)
         assert client.response(stream).reset == Error.CANCEL
         client.settled()

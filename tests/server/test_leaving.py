@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from support.apps import Routes, begin, respond
-from support.http2 import WINDOW, rst_stream
+from support.http2 import WINDOW, ping, rst_stream, window_update
 from support.http2_client import Http2Client
 from support.server import Server, serve
 from support.waiting import wait_until
@@ -32,6 +32,10 @@ class Left(Routes):
 
     async def afterwards(self, scope: Scope, receive: Receive, send: Send) -> None:
         await respond(send)
+        await self.wait()
+
+    async def afterwards_unread(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await respond(send, bytes(200_000))
         await self.wait()
 
     async def wait(self) -> None:
@@ -86,6 +90,12 @@ def left(path: str, how: str, **options: Any) -> Iterator[Server]:
                 client.settled()
                 server.call(app.gate.set)
                 yield server
+        elif how == "closed":
+            with server.connect() as client:
+                client.send(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+                assert server.note() == "waiting"
+                client.half_close()
+                yield server
         else:
             leaving = server.connect()
             if how == "lost":
@@ -138,9 +148,10 @@ def test_who_waits_here_is_told_and_not_cancelled(
     assert caplog.messages == []
 
 
-@pytest.mark.parametrize("how", ["reset", "lost"])
-def test_whose_response_is_complete_goes_on(how: str) -> None:
-    with left("/afterwards", how, http__cancel="disconnected") as server:
+@pytest.mark.parametrize("how", ["reset", "lost", "lost with its streams"])
+@pytest.mark.parametrize("path", ["/afterwards", "/afterwards_unread"])
+def test_whose_response_is_complete_goes_on(path: str, how: str) -> None:
+    with left(path, how, http__cancel="disconnected") as server:
         assert server.note() == "went on"
 
 
@@ -149,3 +160,52 @@ def test_what_frameworks_make_of_a_cancellation_is_no_failure(caplog: pytest.Log
         assert server.note() == "cancelled"
     assert server.engine.board.last_error == ""
     assert [record.levelname for record in caplog.records if record.levelname in ("WARNING", "ERROR")] == []
+
+
+def test_who_closes_has_left_if_lost_connections_cancel() -> None:
+    with left("/elsewhere", "closed", http__cancel="disconnected") as server:
+        assert server.note() == "cancelled"
+
+
+def test_who_is_told_that_the_client_has_finished_and_leaves_has_not_failed(caplog: pytest.LogCaptureFixture) -> None:
+    with left("/receive", "closed") as server:
+        assert server.note() == "http.disconnect"
+        server.idle()
+    assert caplog.messages == []
+    assert server.engine.board.last_error == ""
+
+
+def test_who_breaks_http2_cancels_as_if_it_had_reset() -> None:
+    app = Left()
+    with serve(app) as server:
+        app.server = server
+        with Http2Client(server.connect(), WINDOW) as client:
+            client.ask("/elsewhere")
+            assert server.note() == "waiting"
+            stream = client.ask("/elsewhere")
+            assert server.note() == "waiting"
+            client.client.send(window_update(stream, 0))
+            assert server.note() == "cancelled"
+            client.client.send(ping(b"short"))
+            assert server.note() == "cancelled"
+
+
+def test_who_finds_out_by_sending_is_not_cancelled_as_well() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await begin(send)
+        server.notes.put("waiting")
+        await gate.wait()
+        try:
+            while True:
+                await send({"type": "http.response.body", "body": bytes(1 << 16), "more_body": True})
+        except ClientDisconnected:
+            await asyncio.sleep(0)
+            server.notes.put("raised")
+
+    gate = asyncio.Event()
+    with serve(app, http__cancel="disconnected") as server:
+        with server.connect() as client:
+            client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert server.note() == "waiting"
+            server.call(lambda: (client.reset(), gate.set()))
+        assert server.note() == "raised"

@@ -22,9 +22,6 @@ LOST: Final = 10
 RESPONSE: Final = 10
 """Earned by a response that was completed."""
 
-DATA: Final = 2
-"""Earned by a frame of content that was sent, and may need two WINDOW_UPDATEs in return."""
-
 _ALLOWANCE: Final = ALLOWANCE
 
 

@@ -12,7 +12,7 @@ cdef int _CONTINUATION, _PRIORITY_UPDATE
 cdef int _ACK, _END_STREAM, _END_HEADERS, _PADDED, _PRIORITY_FLAG
 cdef int _HALF_CLOSED_REMOTE
 cdef int _CHEAP, _WASTED, _LOST
-cdef Py_ssize_t _GLANCE, _HEADER_SIZE, _FRAME_SIZE
+cdef Py_ssize_t _WORTHWHILE, _PROBED, _GLANCE, _HEADER_SIZE, _FRAME_SIZE
 
 
 cdef class Http2(Requests):
@@ -56,6 +56,8 @@ cdef class Http2(Requests):
     cdef _rst_stream(self, unsigned long stream_id, bytes payload)
     @cython.locals(size=cython.ulong, stream=Http2Stream)
     cdef _window_update(self, unsigned long stream_id, bytes payload)
+    cdef bint _is_paid_for(self, long long size) except -1
+    cdef _count_requests(self)
     cdef _check_begun(self, unsigned long stream_id, str what)
 
 

@@ -27,7 +27,6 @@ from litmus.protocols.http2.frames import (
     END_STREAM,
     FRAME_SIZE,
     HEADER_SIZE,
-    LARGEST_FRAME_SIZE,
     LARGEST_STREAM,
     LARGEST_WINDOW,
     PADDED,
@@ -45,8 +44,8 @@ from litmus.protocols.http2.frames import (
 )
 from litmus.protocols.http2.request import RequestReader
 from litmus.protocols.http2.requests import Requests
-from litmus.protocols.http2.stream import State
-from litmus.protocols.http2.streams import RESET_BY_US
+from litmus.protocols.http2.stream import Carrier, State
+from litmus.protocols.http2.streams import READING, RESET_BY_US
 from litmus.protocols.limits import Limits
 from litmus.protocols.machine import Deadline, Host, Machine, Timer
 from litmus.protocols.request import Request
@@ -71,6 +70,12 @@ FRAGMENTS: Final = 64
 
 FRAME_SIZE_SENT: Final = 64 << 10
 """Bytes in the largest frame that is sent, however large the peer takes them: others must get their turn."""
+
+_WORTHWHILE: Final = 1 << 10
+"""Bytes by which a window is opened, if it is more than play."""
+
+_PROBED: Final = 16 << 10
+"""Bytes of content that are worth a PING: some clients measure so how much they should have on its way."""
 
 _GLANCE: Final = 4 << 10
 """Bytes that are looked at in one piece. Most frames are small, and many of them come at once."""
@@ -116,7 +121,7 @@ class Http2(Requests):
         self._greeted = False
         self._draining = False
         self._behind = False  # frames are there that wait for the next turn
-        self._settings_alarm = _Alarm(self._settings_overdue)
+        self._settings_alarm: _Alarm | None = None
         self._drain_alarm: _Alarm | None = None
         self._block: list[bytes] | None = None
         self._block_stream = 0
@@ -154,7 +159,7 @@ class Http2(Requests):
             return Deadline.NONE
         if self.blocked:
             return Deadline.WRITE
-        if self._block is not None or (self._partial and not self.streams):
+        if self._block is not None:
             return Deadline.HEAD
         if self.streams:
             return Deadline.NONE
@@ -207,7 +212,7 @@ class Http2(Requests):
         self._draining = True
         if self._phase == _OPEN:
             self._host.write(goaway(LARGEST_STREAM, ErrorCode.NO_ERROR, "draining") + ping(_DRAIN_PING))
-            self._drain_alarm = _Alarm(self._drain_overdue)
+            self._drain_alarm = _Alarm(self, self._drain_overdue)
             self._host.arm(self._drain_alarm, Deadline.DRAIN)
 
     def output_blocked(self) -> None:
@@ -259,6 +264,7 @@ class Http2(Requests):
         if self.extended:
             values[Setting.ENABLE_CONNECT_PROTOCOL] = 1
         self._host.write(settings(values) + window_update(0, self.room - WINDOW))
+        self._settings_alarm = _Alarm(self, self._settings_overdue)
         self._host.arm(self._settings_alarm, Deadline.HEAD)
 
     def _settings_overdue(self) -> None:
@@ -283,7 +289,7 @@ class Http2(Requests):
         """A connection error (section 5.4.1)."""
         if self._phase < _LINGER:
             self._host.write(goaway(self.last, code, reason))
-            self._linger()
+            self._linger(at_fault=True)
 
     def _close(self, reason: str) -> None:
         """Take no more requests, and end when those that there are have been answered (section 6.8)."""
@@ -308,10 +314,10 @@ class Http2(Requests):
             elif self._phase == _CLOSING:
                 self._linger()
 
-    def _linger(self) -> None:
+    def _linger(self, at_fault: bool = False) -> None:
         """Our last frame was written."""
         self._phase = _LINGER
-        self._give_up()
+        self._give_up(at_fault)
         self._host.end_output()
 
     def _cut(self) -> None:
@@ -319,16 +325,17 @@ class Http2(Requests):
         self._phase = _CLOSED
         self._give_up()
 
-    def _give_up(self) -> None:
-        """Nothing is served any more."""
+    def _give_up(self, at_fault: bool = False) -> None:
+        """Nothing is served any more; ``at_fault``: because of what the peer has done."""
         self.receiving = False
         self._host.disarm(self.allowance)
-        self._host.disarm(self._settings_alarm)
-        if self._drain_alarm is not None:
-            self._host.disarm(self._drain_alarm)
+        for alarm in (self._settings_alarm, self._drain_alarm):
+            if alarm is not None:
+                self._host.disarm(alarm)
+        self._settings_alarm = self._drain_alarm = None  # they hold this
         self._block = None
         for stream in list(self.streams.values()):
-            self.lose(stream)
+            self.lose(stream, at_fault)
 
     # Inside: what arrives
 
@@ -477,6 +484,10 @@ class Http2(Requests):
     def _take_block(self, flags: int, stream_id: int, block: bytes) -> None:
         """A field block has come whole."""
         self.field_block(stream_id, flags & _END_STREAM != 0, block)
+        self._count_requests()
+
+    def _count_requests(self) -> None:
+        """See whether the connection has brought as many as it may."""
         if 0 < self._limits.requests <= self.requests:
             self._close("the last request of this connection")
 
@@ -523,34 +534,25 @@ class Http2(Requests):
                 raise Http2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "an acknowledgement of SETTINGS with some")
             self.allowance.spend(_CHEAP, "SETTINGS")
             if not self.acknowledged:
-                self._host.disarm(self._settings_alarm)
+                if self._settings_alarm is not None:
+                    self._host.disarm(self._settings_alarm)
                 self.acknowledge()
             return
         self.allowance.spend(_WASTED + len(values), "SETTINGS")
         self._apply(values)
         self._host.write(SETTINGS_ACK)
+        self._count_requests()  # the connection may have begun with one
 
     def _apply(self, values: list[tuple[int, int]]) -> None:
-        """Parameters of the peer's (section 6.5.2). Those that are not known are ignored."""
+        """Parameters of the peer's. Those that are not known are ignored (section 6.5.2)."""
         windows = []
         for setting, value in values:
             if setting == Setting.HEADER_TABLE_SIZE:
                 self._encoder.resize(value)
-            elif setting == Setting.ENABLE_PUSH:
-                if value > 1:
-                    raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "SETTINGS_ENABLE_PUSH is neither 0 nor 1")
             elif setting == Setting.INITIAL_WINDOW_SIZE:
-                if value > LARGEST_WINDOW:
-                    raise Http2ConnectionError(ErrorCode.FLOW_CONTROL_ERROR, "SETTINGS_INITIAL_WINDOW_SIZE too large")
                 windows.append(value)
             elif setting == Setting.MAX_FRAME_SIZE:
-                if not FRAME_SIZE <= value <= LARGEST_FRAME_SIZE:
-                    raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "SETTINGS_MAX_FRAME_SIZE out of its bounds")
                 self.frame_size = min(value, FRAME_SIZE_SENT)
-            elif setting == Setting.NO_RFC7540_PRIORITIES and value > 1:
-                raise Http2ConnectionError(
-                    ErrorCode.PROTOCOL_ERROR, "SETTINGS_NO_RFC7540_PRIORITIES is neither 0 nor 1"
-                )
         if windows:
             # Each of them would change the windows of all streams: only the largest can go wrong, only the last stays.
             widest = max((stream.window for stream in self.streams.values()), default=0)
@@ -564,9 +566,12 @@ class Http2(Requests):
             raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "PING on a stream")
         if len(payload) != 8:
             raise Http2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "PING of a wrong size")
-        self.allowance.spend(_CHEAP, "PING")
+        if not self._is_paid_for(_PROBED):
+            self.allowance.spend(_CHEAP, "PING")
         if not flags & _ACK:
             self._host.write(ping(payload, ACK))
+        elif payload == READING:
+            self.has_read()
         elif self._draining and payload == _DRAIN_PING:
             self._close("draining")
 
@@ -582,8 +587,9 @@ class Http2(Requests):
         """WINDOW_UPDATE (section 6.9)."""
         if len(payload) != 4:
             raise Http2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "WINDOW_UPDATE of a wrong size")
-        self.allowance.spend(_CHEAP, "WINDOW_UPDATE")
         size = int.from_bytes(payload, "big") & 0x7FFFFFFF
+        if size < _WORTHWHILE or not self._is_paid_for(size):
+            self.allowance.spend(_CHEAP, "WINDOW_UPDATE")
         if not stream_id:
             if not size:
                 raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "WINDOW_UPDATE by nothing")
@@ -624,6 +630,13 @@ class Http2(Requests):
             raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "PRIORITY_UPDATE of no stream of a client's")
         self.prioritize(target, payload[4:])
 
+    def _is_paid_for(self, size: int) -> bool:
+        """Whether so much content was sent that a frame which goes with it is of use."""
+        if size > self.returnable:
+            return False
+        self.returnable -= size
+        return True
+
     def _check_begun(self, stream_id: int, what: str) -> None:
         """Frames other than HEADERS and PRIORITY are for streams that were opened (section 5.1).
 
@@ -636,14 +649,16 @@ class Http2(Requests):
 class _Alarm(Timer):
     """For what the peer has to acknowledge in time."""
 
-    __slots__ = ("_overdue",)
+    __slots__ = ("_carrier", "_overdue")
 
-    def __init__(self, overdue: Callable[[], None]) -> None:
+    def __init__(self, carrier: Carrier, overdue: Callable[[], None]) -> None:
         super().__init__()
+        self._carrier = carrier
         self._overdue = overdue
 
     def expire(self) -> None:
-        self._overdue()
+        if not self._carrier.is_late(self):
+            self._overdue()
 
 
 def _unpadded(flags: int, payload: bytes, least: int) -> bytes:

@@ -5,7 +5,7 @@ from litmus.protocols.remembering cimport remember
 
 cdef int _INDEXED, _INCREMENTAL, _UPDATE, _HUFFMAN, _CONTINUES, _LAST_SHIFT
 cdef long long _LARGEST
-cdef Py_ssize_t _ENTRY_OVERHEAD, _FIRST_DYNAMIC, _SHORTEST, _REMEMBERED, _REMEMBERED_SIZE
+cdef Py_ssize_t _ENTRY_OVERHEAD, _FIRST_DYNAMIC, _SHORTEST, _REMEMBERED, _REMEMBERED_SIZE, _REMEMBERED_LIST
 cdef list _STATIC_TABLE
 
 
@@ -17,6 +17,7 @@ cdef class Decoder:
     cdef list _entries
     cdef dict _known
     cdef bint _repeatable
+    cdef Py_ssize_t _list_size
     cdef bytes _block
     cdef Py_ssize_t _position
 

@@ -38,6 +38,7 @@ class Decoder:
         "_block",
         "_entries",
         "_known",
+        "_list_size",
         "_position",
         "_repeatable",
         "_smallest",
@@ -53,6 +54,7 @@ class Decoder:
         self._entries: list[Entry] = []  # the newest last
         self._known: dict[bytes, object] = {}
         self._repeatable = False
+        self._list_size = 0
         self._block = b""
         self._position = 0
 
@@ -72,7 +74,7 @@ class Decoder:
 
     def remember(self, block: bytes, found: object) -> None:
         """Have ``found`` recalled when the block, the last that was decoded, comes again. Not all are worth it."""
-        if self._repeatable and len(block) <= _REMEMBERED_SIZE:
+        if self._repeatable and len(block) <= _REMEMBERED_SIZE and self._list_size <= _REMEMBERED_LIST:
             remember(self._known, block, found, _REMEMBERED)
 
     def decode(self, block: bytes, limit: int) -> list[Entry]:
@@ -130,6 +132,7 @@ class Decoder:
                 size += len(name) + len(value) + _ENTRY_OVERHEAD
                 if size <= limit:
                     fields.append(field)
+        self._list_size = size
         if size > limit:
             raise HeaderListTooLarge(limit, fields)
         return fields
@@ -236,6 +239,9 @@ _REMEMBERED: Final = 16
 """Blocks: each connection has its own, so they are few."""
 
 _REMEMBERED_SIZE: Final = 256
+
+_REMEMBERED_LIST: Final = 4 << 10
+"""Bytes in their header lists, as section 6.5.2 of RFC 9113 counts: a small block may stand for much."""
 
 # What another module has is an object: these are numbers, for the code above.
 _ENTRY_OVERHEAD, _FIRST_DYNAMIC, _SHORTEST = ENTRY_OVERHEAD, FIRST_DYNAMIC, SHORTEST

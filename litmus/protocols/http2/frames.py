@@ -95,11 +95,24 @@ def settings(values: dict[Setting, int]) -> bytes:
 
 
 def parameters(payload: bytes) -> list[tuple[int, int]]:
-    """The parameters in the payload of a SETTINGS frame."""
+    """The parameters in the payload of a SETTINGS frame, each within its bounds (section 6.5.2).
+
+    Raises Http2ConnectionError. Those that are not known may have any value.
+    """
     if len(payload) % 6:
         raise Http2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "SETTINGS of a wrong size")
-    return list(struct.iter_unpack(">HI", payload))
+    values = list(struct.iter_unpack(">HI", payload))
+    for setting, value in values:
+        if setting in _FLAGS and value > 1:
+            raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, f"SETTINGS_{_FLAGS[setting]} is neither 0 nor 1")
+        if setting == Setting.INITIAL_WINDOW_SIZE and value > LARGEST_WINDOW:
+            raise Http2ConnectionError(ErrorCode.FLOW_CONTROL_ERROR, "SETTINGS_INITIAL_WINDOW_SIZE too large")
+        if setting == Setting.MAX_FRAME_SIZE and not FRAME_SIZE <= value <= LARGEST_FRAME_SIZE:
+            raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "SETTINGS_MAX_FRAME_SIZE out of its bounds")
+    return values
 
+
+_FLAGS: Final = {int(each): each.name for each in (Setting.ENABLE_PUSH, Setting.NO_RFC7540_PRIORITIES)}
 
 SETTINGS_ACK: Final = header(0, Type.SETTINGS, ACK, 0)
 

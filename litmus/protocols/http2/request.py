@@ -65,7 +65,7 @@ class RequestReader:
         length = UNKNOWN
         cookie = -1
         expects_continue = False
-        hosts = lengths = 0
+        hosts = lengths = dropped = 0
         pseudo = True
         wanted = _DEFAULT
         for pair in fields:
@@ -112,10 +112,10 @@ class RequestReader:
             elif kind == _PRIORITY:
                 wanted = field.number
                 headers.append(pair)
-            elif kind != _DROPPED:
+            elif kind == _DROPPED:
+                dropped += 1
+            else:
                 raise ProtocolError(400, "a field that belongs to a connection of HTTP/1")
-        if len(fields) > self._most:
-            raise ProtocolError(431, f"the header section has more than {count(self._most, 'field')}")
         if method is None:
             raise ProtocolError(400, "no :method")
         if hosts > 1 or lengths > 1:
@@ -135,6 +135,8 @@ class RequestReader:
             set_host(headers, authority)
         elif not host:
             raise ProtocolError(400, "neither :authority nor Host")
+        if len(headers) + dropped > self._most:
+            raise ProtocolError(431, f"the header section has more than {count(self._most, 'field')}")
         if ended and length > 0:
             raise ProtocolError(400, "Content-Length announces content that does not come")
         request = Request(self._request_line(method, path), headers)
@@ -188,6 +190,8 @@ class RequestReader:
         key = (method, path)
         line = self._lines.get(key)
         if line is None:
+            if method == b"PRI":
+                raise ProtocolError(400, "the beginning of HTTP/2 within it")
             check_method(method, tunnels=True)
             if len(method) + len(path) > self._line - _REST_OF_LINE:
                 raise ProtocolError(414, f"the request line is longer than {count(self._line, 'byte')}")

@@ -75,7 +75,7 @@ class Requests(Streams):
             self._late(stream_id, block)
             return
         if self.closing:
-            self.allowance.spend(allowance.WASTED, "requests behind GOAWAY")
+            self.allowance.spend(allowance.CHEAP, "requests behind GOAWAY")
             with suppress(ProtocolError):  # it is not served (section 6.8), and the connection's table must be right
                 self._decoder.decode(block, self._limits.header_section)
             return

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Final
 
 from litmus.protocols.errors import ProtocolError
-from litmus.protocols.http2 import allowance
 from litmus.protocols.http2.allowance import Allowance
 from litmus.protocols.http2.encoder import EncodedField, Encoder
 from litmus.protocols.http2.frames import (
@@ -48,6 +47,7 @@ class Sender(Carrier):
     Attributes:
         allowance: the peer's.
         blocked: the peer does not read.
+        returnable: bytes of content that were sent and not answered yet, counted thrice: by two windows, and by PING.
         window: bytes of content that the peer has room for, on all streams together.
         initial_window: on a new one.
         sent: bytes of content that were sent.
@@ -63,6 +63,7 @@ class Sender(Carrier):
         "blocked",
         "frame_size",
         "initial_window",
+        "returnable",
         "sent",
         "window",
     )
@@ -74,6 +75,7 @@ class Sender(Carrier):
         self.window = WINDOW
         self.initial_window = WINDOW
         self.sent = 0
+        self.returnable = 0
         self.frame_size = FRAME_SIZE
         self._encoder = Encoder()
         self._scheduler = Scheduler()
@@ -165,9 +167,10 @@ class Sender(Carrier):
         if self.blocked:
             return 0
         body = error_body(error.status, error.reason)
-        section = header_section(error.status, [*ERROR_HEADERS, (b"content-length", b"%d" % len(body))])
-        block = self._encoder.encode((*section.fields, date_field(self._host.date())))
         size = 0 if is_head or len(body) > min(window, self.window) else len(body)
+        length = len(body) if is_head else size
+        section = header_section(error.status, [*ERROR_HEADERS, (b"content-length", b"%d" % length)])
+        block = self._encoder.encode((*section.fields, date_field(self._host.date())))
         frames = field_block(block, 0 if size else END_STREAM, stream_id, self.frame_size)
         if size:
             self.window -= size
@@ -245,6 +248,7 @@ class Sender(Carrier):
         stream.sent += size
         self.window -= size
         self.sent += size
+        self.returnable += 3 * size
 
     def _fits(self, stream: Http2Stream, size: int) -> bool:
         """Whether content can go out as one frame now, and nobody has to go before it."""
@@ -284,10 +288,11 @@ class Sender(Carrier):
         self._host.write(header(size, _DATA, _END_STREAM if last else 0, stream.id) + data)
         if stream.state == _CLOSED:
             return  # writing found the connection gone
-        if last or size >= _WORTHWHILE:
-            self.allowance.earn(allowance.DATA)
         if not stream.queued:
             self._scheduler.remove(stream)
+            if stream.stall is not None:
+                self._host.disarm(stream.stall)
+                stream.stall = None
             if last:
                 self.ended(stream)
                 return
@@ -311,9 +316,6 @@ class Sender(Carrier):
             self._host.write(header(0, _DATA, _END_STREAM, stream.id))
             self.ended(stream)
 
-
-_WORTHWHILE: Final = 1 << 10
-"""Bytes in a frame that is more than a peer's play with its window."""
 
 # What another module has is an object: these are numbers, for the code above.
 _DATA: Final = int(Type.DATA)

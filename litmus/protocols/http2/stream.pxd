@@ -23,6 +23,7 @@ cdef class Carrier:
     cpdef wanted(self, Http2Stream stream)
     cpdef consumed(self, Http2Stream stream, Py_ssize_t size)
     cpdef cut(self, Http2Stream stream)
+    cpdef bint is_late(self, timer) except -1
     cpdef overdue(self, Http2Stream stream)
     cpdef stuck(self, Http2Stream stream, stall)
 

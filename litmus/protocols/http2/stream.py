@@ -106,6 +106,10 @@ class Carrier:
         """The response cannot be completed: see that the peer notices."""
         raise NotImplementedError
 
+    def is_late(self, timer: Timer | Http2Stream) -> bool:
+        """See ``Host.is_late``."""
+        raise NotImplementedError
+
     def overdue(self, stream: Http2Stream) -> None:
         """The stream's deadline has passed."""
         raise NotImplementedError
@@ -126,9 +130,11 @@ class Stall(Timer):
     Attributes:
         sent, all_sent: how many had been sent in the beginning, by the stream and by all.
         own: it was the stream's own window, not that of the connection.
+        asked: which PING is to tell whether the peer has read what was sent, 0: none was sent yet.
+        waits: how often it was given more time for that.
     """
 
-    __slots__ = ("_carrier", "_stream", "all_sent", "own", "sent")
+    __slots__ = ("_carrier", "_stream", "all_sent", "asked", "own", "sent", "waits")
 
     def __init__(self, carrier: Carrier, stream: Http2Stream, all_sent: int) -> None:
         super().__init__()
@@ -137,10 +143,13 @@ class Stall(Timer):
         self.sent = stream.sent
         self.all_sent = all_sent
         self.own = stream.window <= 0
+        self.asked = 0
+        self.waits = 0
 
     def expire(self) -> None:
         """See ``Timer.expire``."""
-        self._carrier.stuck(self._stream, self)
+        if not self._carrier.is_late(self):
+            self._carrier.stuck(self._stream, self)
 
 
 class Http2Stream(Stream):
@@ -247,7 +256,8 @@ class Http2Stream(Stream):
 
     def expire(self) -> None:
         """See ``Timer.expire``."""
-        self._carrier.overdue(self)
+        if not self._carrier.is_late(self):
+            self._carrier.overdue(self)
 
     def move(self, event: int) -> None:
         """Change the state."""
@@ -400,6 +410,7 @@ class Http2Stream(Stream):
         """Forget what waits: the stream is closed."""
         self._inbox = None
         self._outbox = None
+        self.blocked = False
         self.queued = 0
         self.head = None
         self.trailers = None

@@ -12,11 +12,11 @@ from litmus.protocols.errors import ProtocolError
 from litmus.protocols.http2 import allowance
 from litmus.protocols.http2.encoder import status_field
 from litmus.protocols.http2.errors import ErrorCode, Http2StreamError
-from litmus.protocols.http2.frames import LARGEST_WINDOW, WINDOW, rst_stream, window_update
+from litmus.protocols.http2.frames import LARGEST_WINDOW, WINDOW, ping, rst_stream, window_update
 from litmus.protocols.http2.sending import Sender
 from litmus.protocols.http2.stream import Event, Http2Stream, Stall, State
 from litmus.protocols.limits import Limits
-from litmus.protocols.machine import Deadline, Host
+from litmus.protocols.machine import Deadline, Host, Timer
 from litmus.units import count
 
 SPARE: Final = 1 << 20
@@ -28,6 +28,12 @@ of content that nobody reads leave it room for all others."""
 
 DISCARDED: Final = 256 << 10
 """Bytes of a request's content that nobody wants, and that are worth receiving rather than to reset the stream."""
+
+READING: Final = b"reading?"
+"""What is in a PING that asks whether the peer has read what was sent before."""
+
+PATIENCE: Final = 8
+"""Times ``Deadline.STALL`` that it may take to do so. That is a window of 64 KiB, at a few hundred bytes a second."""
 
 PROGRESS: Final = 1 << 10
 """Bytes of content that a peer makes room for in each ``Deadline.STALL``, if it wants them at all."""
@@ -55,6 +61,8 @@ class Streams(Sender):
     """
 
     __slots__ = (
+        "_answered",
+        "_asked",
         "_closed",
         "_closed_before",
         "_limits",
@@ -77,6 +85,8 @@ class Streams(Sender):
         self.receiving = True
         self._taken = 0
         self._spare = SPARE
+        self._asked = 0
+        self._answered = 0
         self._closed: dict[int, int] = {}
         self._closed_before: dict[int, int] = {}
 
@@ -110,6 +120,10 @@ class Streams(Sender):
         """See ``Carrier.cut``."""
         self.reset(stream, ErrorCode.INTERNAL_ERROR)
 
+    def is_late(self, timer: Timer | Http2Stream) -> bool:
+        """See ``Carrier.is_late``."""
+        return self._host.is_late(timer)
+
     def overdue(self, stream: Http2Stream) -> None:
         """See ``Carrier.overdue``: content does not come, or nobody wants it any more."""
         state = stream.state
@@ -131,12 +145,28 @@ class Streams(Sender):
         if not stream.queued:
             return
         shut = stream.window <= 0
-        if (shut or self.window <= 0) and (
-            self.sent - stall.all_sent < PROGRESS or (shut and stall.own and stream.sent - stall.sent < PROGRESS)
+        if not (shut or self.window <= 0) or (
+            self.sent - stall.all_sent >= PROGRESS and not (shut and stall.own and stream.sent - stall.sent < PROGRESS)
         ):
-            self.reset(stream, ErrorCode.CANCEL)
-        else:
             self.stalled(stream)
+        elif not stall.asked:
+            # It may still be reading what lies in the buffers on the way to it.
+            if self._answered == self._asked:
+                self._asked += 1
+                self._host.write(ping(READING))
+            stall.asked = self._asked
+            self._host.arm(stall, Deadline.STALL)
+        elif self._answered < stall.asked and stall.waits < PATIENCE:
+            stall.waits += 1
+            self._host.arm(stall, Deadline.STALL)
+        else:
+            if stream.sink is not None:
+                stream.sink.refused(ProtocolError(408, "the client makes no room for it"), -1)
+            self.reset(stream, ErrorCode.CANCEL)
+
+    def has_read(self) -> None:
+        """The peer has answered the latest ``READING``: it has read all that was sent before."""
+        self._answered = self._asked
 
     # Sender: what becomes of streams that send
 
@@ -150,7 +180,7 @@ class Streams(Sender):
         self.credit(stream.unread())
         stream.drop()
         if stream.state == _CLOSED:
-            self._remove(stream, _ENDED)
+            self._remove(stream, _ENDED, False)
             return
         # The whole response, and not the whole request: what still comes of it is dropped, or called off (section 8.1).
         if stream.must_continue or stream.expected - stream.received > DISCARDED:
@@ -203,6 +233,7 @@ class Streams(Sender):
             return
         if stream.received > stream.limit > 0:
             self.credit(length)
+            self.allowance.spend(allowance.LOST, "requests that are refused")
             error = ProtocolError(413, f"the body is longer than {count(stream.limit, 'byte')}")
             self.refuse(stream, error, ErrorCode.NO_ERROR)
             return
@@ -223,14 +254,14 @@ class Streams(Sender):
         stream.move(Event.PEER_END)
         stream.must_continue = False
         if stream.state == _CLOSED:
-            self._remove(stream, _ENDED)
+            self._remove(stream, _ENDED, False)
         elif stream.sink is not None:
             stream.sink.body_arrived()
 
     def peer_reset(self, stream: Http2Stream) -> None:
         """The peer has reset a stream."""
         stream.move(Event.RESET)
-        self._remove(stream, RESET_BY_PEER)
+        self._remove(stream, RESET_BY_PEER, True)
 
     # What is said against a stream
 
@@ -244,7 +275,7 @@ class Streams(Sender):
             return
         if stream.sink is not None:
             stream.sink.refused(ProtocolError(400, error.reason), -1)
-        self.reset(stream, error.code)
+        self.reset(stream, error.code, at_fault=True)
 
     def malformed(self, stream: Http2Stream, error: ProtocolError) -> None:
         """A request that has been handed over turns out to be malformed (section 8.1.1)."""
@@ -257,21 +288,24 @@ class Streams(Sender):
         size = -1 if stream.begun else self.answer(stream.id, stream.window, error, stream.is_head())
         if stream.sink is not None:
             stream.sink.refused(error, size)
-        self.reset(stream, ErrorCode.CANCEL if unanswered and not code else code)
+        self.reset(stream, ErrorCode.CANCEL if unanswered and not code else code, at_fault=True)
 
-    def reset(self, stream: Http2Stream, code: int) -> None:
-        """Close a stream from our side (section 6.4), unless writing has found the connection gone."""
+    def reset(self, stream: Http2Stream, code: int, at_fault: bool = False) -> None:
+        """Close a stream from our side (section 6.4), unless writing has found the connection gone.
+
+        ``at_fault``: for what the peer has done.
+        """
         if stream.state == _CLOSED:
             return
         stream.move(Event.RESET)
         self._host.write(rst_stream(stream.id, code))
-        self._remove(stream, RESET_BY_US)
+        self._remove(stream, RESET_BY_US, at_fault)
 
-    def lose(self, stream: Http2Stream) -> None:
-        """The connection is over for a stream."""
+    def lose(self, stream: Http2Stream, at_fault: bool = False) -> None:
+        """The connection is over for a stream; ``at_fault``: for what the peer has done."""
         if stream.state != _CLOSED:
             stream.move(Event.RESET)
-            self._remove(stream, RESET_BY_US)
+            self._remove(stream, RESET_BY_US, at_fault)
 
     # Windows
 
@@ -308,8 +342,8 @@ class Streams(Sender):
         for stream_id in range(max(first, last - 2 * _SKIPPED), last, 2):
             self.note_closed(stream_id, SKIPPED)
 
-    def _remove(self, stream: Http2Stream, how: int) -> None:
-        """A stream is closed: give back what it had, and tell the exchange, if one is in progress."""
+    def _remove(self, stream: Http2Stream, how: int, unwanted: bool) -> None:
+        """A stream is closed: give back what it had, and tell the exchange, if one is in progress (``Sink``)."""
         if self.streams.pop(stream.id, None) is None:
             return  # writing found the connection gone, and has done so already
         if how != _ENDED:
@@ -324,18 +358,17 @@ class Streams(Sender):
             self.forget(stream)
             self.credit(stream.unread())
             stream.drop()
-            stream.blocked = False
         sink = stream.sink
         if sink is not None:
             stream.sink = None
-            sink.disconnected(how == _RESET_BY_PEER)
+            sink.disconnected(unwanted)
         if not self.streams:
             self.emptied()
 
 
 # As plain numbers: looking up a member of an enumeration takes time.
 _OPEN, _HALF_CLOSED_LOCAL, _CLOSED = int(State.OPEN), int(State.HALF_CLOSED_LOCAL), int(State.CLOSED)
-_OUR_END, _ENDED, _RESET_BY_PEER = int(Event.OUR_END), ENDED, RESET_BY_PEER
+_OUR_END, _ENDED = int(Event.OUR_END), ENDED
 _REMEMBERED, _CREDIT = REMEMBERED, CREDIT
 _SKIPPED: Final = 16
 _RESPONSE: Final = allowance.RESPONSE

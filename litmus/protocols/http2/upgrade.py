@@ -10,10 +10,10 @@ import binascii
 from typing import Final
 
 from litmus.protocols.fields import elements
+from litmus.protocols.http2 import priority
 from litmus.protocols.http2.connection import Http2
 from litmus.protocols.http2.errors import Http2ConnectionError
 from litmus.protocols.http2.frames import parameters
-from litmus.protocols.http2.priority import DEFAULT
 from litmus.protocols.http2.request import RequestReader
 from litmus.protocols.limits import Limits
 from litmus.protocols.lines import RequestLine
@@ -72,7 +72,8 @@ def _as_http2(request: Request) -> Request:
     other = request.below(RequestLine(line.method, line.target, "2", line.authority, origin))
     other.headers = [field for field in request.headers if field[0] not in _CONNECTION_SPECIFIC or field == _TRAILERS]
     other.expects_continue = False
-    other.priority = DEFAULT
+    wanted = [value for name, value in request.headers if name == b"priority"]
+    other.priority = priority.parse(wanted[-1]) if wanted else priority.DEFAULT
     other.protocol = None
     return other
 
