@@ -74,7 +74,7 @@ class Handshake:
             fields.append((b"sec-websocket-extensions", agreement.element().encode("ascii")))
         for name, value in headers:
             if name.lower() in _OURS:
-                raise ResponseError(f"{name.decode('latin-1')} is for the server to send")
+                raise ResponseError(f"{name.lower().decode('ascii')} is for the server to send")
             fields.append((name, value))
         return fields
 
