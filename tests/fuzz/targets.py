@@ -12,6 +12,9 @@ import hpack
 from support import apps
 from support.bench import Bench, bench
 from support.http2 import Cutter, Error, Type
+from support.websocket import CLOSE, Closed, Failed, Line, Told, Zlib
+from support.websocket import echo as websocket_echo
+from support.websocket_peers import server as websocket_server
 from support.wire import LIMITS, Call, Handler, Wire, described, echo, ignore, ok, splits, watch
 from support.wire2 import Wire2
 
@@ -21,6 +24,8 @@ from litmus.protocols.http2.connection import Http2
 from litmus.protocols.http2.decoder import Decoder
 from litmus.protocols.http2.errors import HeaderListTooLarge, HpackError
 from litmus.protocols.limits import Limits
+from litmus.protocols.websocket.deflate import Agreement, DeflateSettings, Parameters
+from litmus.protocols.websocket.limits import WebSocketLimits
 from litmus.settings import load
 
 
@@ -223,6 +228,73 @@ def busy(call: Call) -> None:
 
 TIGHT2 = Limits(64, 512, body=50, requests=5, pipelined=2, streams=2, window=100, hosts={b"b": 3})
 
+
+def websocket(data: bytes) -> None:
+    """What a client sends over a WebSocket; the first two bytes choose what was agreed on, limits and the cuts.
+
+    No exception leaves it, and however the bytes are cut the same happens, with a receiver that has enough now and then
+    as well; but for what is wrong where a compressed message is wrong in two ways. What is sent in return consists of
+    whole frames. wsproto is told the same, up to where one of the two finds something wrong; what it finds wrong is.
+    """
+    if len(data) < 2:
+        return
+    choice, sent, pieces = data[0], data[2:], cut(data)
+    offer = OFFERS[choice % len(OFFERS)]
+    agreement = None if offer is None else AGREED_TO.agree(offer)
+    limits = FEW if choice & 64 else WebSocketLimits()
+    whole = Line(limits, agreement, react=websocket_echo).feed(sent)
+    divided = Line(limits, agreement, react=websocket_echo).feed_all(pieces)
+    slow = Line(limits, agreement, room=1, react=websocket_echo).feed_all(pieces)
+    while slow.unread:
+        slow.resume(1)
+    for other in (divided, slow):
+        assert told(other, agreement) == told(whole, agreement)
+    frames = whole.frames
+    assert whole.ended == bool(whole.told and isinstance(whole.told[-1], Closed | Failed))
+    assert whole.ended == bool(frames and frames[-1].opcode == CLOSE)
+    assert zlib_of(agreement).messages(frames) == whole.messages
+    if offer is None and not choice & 64:
+        theirs, ours = websocket_server(None).feed(sent).told, whole.told
+        assert agree(ours, theirs), f"{ours}\nto wsproto: {theirs}"
+    if not whole.ended:
+        if choice >= 128:
+            whole.socket.close(1001)
+            whole.feed(sent)
+        whole.socket.eof()
+        assert isinstance(whole.told[-1], Closed | Failed)
+
+
+def told(line: Line, agreement: Agreement | None) -> list[object]:
+    """What came of a line; what was wrong, if there is one answer."""
+    if agreement is not None and line.told and isinstance(line.told[-1], Failed):
+        return [*line.told[:-1], line.frames[:-1], line.ended]
+    return [*line.told, line.frames, line.ended]
+
+
+def agree(ours: list[Told], theirs: list[Told]) -> bool:
+    """Whether wsproto is of our opinion, but for a code that it does not know."""
+    if ours == theirs:
+        return True
+    found, before = ours[-1], ours[:-1]
+    if isinstance(found, Failed):  # it has no limits, and waits for more: it may find something else, or nothing yet
+        return theirs[: len(before)] == before and all(isinstance(each, Failed) for each in theirs[len(before) :])
+    return isinstance(found, Closed) and found.code == 1014
+
+
+def zlib_of(agreement: Agreement | None) -> Zlib:
+    """What a client inflates with."""
+    return Zlib() if agreement is None else Zlib(15, True, agreement.server_bits, agreement.server_takeover)
+
+
+OFFERS: tuple[Parameters | None, ...] = (
+    None,
+    [],
+    [("client_no_context_takeover", None)],
+    [("server_no_context_takeover", None), ("server_max_window_bits", "9"), ("client_max_window_bits", None)],
+)
+AGREED_TO = DeflateSettings(threshold=4)
+FEW = WebSocketLimits(message=60, frame=40, fragments=4)
+
 LIST_LIMIT = 2048
 SIZES = (0, 40, 100, 4096, 8192)
 
@@ -233,4 +305,5 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "settings": settings,
     "hpack": field_blocks,
     "http2": http2,
+    "websocket": websocket,
 }

@@ -4,14 +4,14 @@ from random import Random
 
 import pytest
 from conformance.websocket.rows import ROWS
-from conformance.websocket.table import DEFAULT_LIMITS, Row
-from support.websocket import Closed, Failed, Line, Ponged, Told, echo
+from conformance.websocket.table import DEFAULT_LIMITS
+from support.websocket import Closed, Line, Ponged, echo
+from support.websocket_peers import client, server
 from support.wire import splits
-from wsproto.connection import Connection, ConnectionState, ConnectionType
-from wsproto.events import BytesMessage, CloseConnection, Event, Message, Ping, Pong, TextMessage
-from wsproto.extensions import PerMessageDeflate
+from wsproto.connection import ConnectionState
+from wsproto.events import BytesMessage, CloseConnection, Event, Ping, Pong, TextMessage
 
-from litmus.protocols.websocket.deflate import Agreement, DeflateSettings
+from litmus.protocols.websocket.deflate import DeflateSettings
 
 DIFFERENT = {
     "closing: with 1014": "it was registered later",
@@ -23,47 +23,6 @@ DIFFERENT = {
     "compression: too many blocks with BFINAL": "the same",
 }
 """Rows that wsproto is of another opinion about, and where it is wrong."""
-
-
-class Client:
-    """wsproto's client.
-
-    Attributes:
-        told: what it was told, with messages put together.
-    """
-
-    def __init__(self, agreement: Agreement | None) -> None:
-        extensions = []
-        if agreement is not None:
-            extension = PerMessageDeflate()
-            extension.finalize(agreement.element())
-            extensions.append(extension)
-        self.connection = Connection(ConnectionType.CLIENT, extensions)
-        self.told: list[Told] = []
-        self._parts: list[str | bytes] = []
-
-    def send(self, *events: Event) -> bytes:
-        return b"".join(map(self.connection.send, events))
-
-    def feed(self, data: bytes) -> None:
-        self.connection.receive_data(data)
-        note(self.connection, self.told, self._parts)
-
-
-def note(connection: Connection, told: list[Told], parts: list[str | bytes]) -> None:
-    """Note the events of a connection as ``Line`` does."""
-    for event in connection.events():
-        if isinstance(event, Message):
-            parts.append(event.data)
-            if event.message_finished:
-                told.append("".join(parts) if isinstance(event, TextMessage) else b"".join(map(bytes, parts)))  # type: ignore[arg-type]
-                parts.clear()
-        elif isinstance(event, Pong):
-            told.append(Ponged(bytes(event.payload)))
-        elif isinstance(event, CloseConnection) and connection.state is ConnectionState.OPEN:
-            told.append(Failed(int(event.code)))  # what it would send
-        elif isinstance(event, CloseConnection):
-            told.append(Closed(int(event.code), event.reason or ""))
 
 
 AGREEMENTS = {
@@ -101,41 +60,27 @@ def test_a_client_is_understood_and_understands(name: str) -> None:
     agreement = AGREEMENTS[name]
     for seed in range(15):
         random = Random(seed)
-        client, line = Client(agreement), Line(agreement=agreement, react=echo)
+        peer, line = client(agreement), Line(agreement=agreement, react=echo)
         messages = [some_message(random) for _ in range(random.randrange(12))]
         if agreement is not None:
             messages = [message or "a" for message in messages]  # wsproto cannot compress what is empty
         events = [event for message in messages for event in in_fragments(random, message)]
-        data = client.send(*events, CloseConnection(1000, "bye"))
+        data = peer.send(*events, CloseConnection(1000, "bye"))
         line.feed_all(splits(data, [random.randrange(len(data)) for _ in range(random.randrange(30))]))
         assert line.messages == messages
         assert line.told[-1] == Closed(1000, "bye")
         for piece in splits(line.out, [random.randrange(len(line.out)) for _ in range(random.randrange(10))]):
-            client.feed(piece)
-        assert [each for each in client.told if isinstance(each, str | bytes)] == messages
-        assert client.told[-1] == Closed(1000)
-        assert client.connection.state is ConnectionState.CLOSED
-        assert client.told.count(Ponged(b"ping")) == sum(isinstance(event, Ping) for event in events)
-
-
-def other_server(row: Row) -> list[Told]:
-    """What wsproto is told, as a server, of a row's bytes."""
-    extensions = []
-    if row.offer is not None:
-        extension = PerMessageDeflate(client_no_context_takeover=("client_no_context_takeover", None) in row.offer)
-        extension.finalize("permessage-deflate")
-        extensions.append(extension)
-    connection = Connection(ConnectionType.SERVER, extensions)
-    told: list[Told] = []
-    connection.receive_data(row.data)
-    note(connection, told, [])
-    return told
+            peer.feed(piece)
+        assert [each for each in peer.told if isinstance(each, str | bytes)] == messages
+        assert peer.told[-1] == Closed(1000)
+        assert peer.connection.state is ConnectionState.CLOSED
+        assert peer.told.count(Ponged(b"ping")) == sum(isinstance(event, Ping) for event in events)
 
 
 @pytest.mark.parametrize("name", [name for name, row in ROWS.items() if row.limits is DEFAULT_LIMITS])
 def test_another_server_is_told_the_same(name: str) -> None:
     expected = list(ROWS[name].expected)
-    other = other_server(ROWS[name])
+    other = server(ROWS[name].offer).feed(ROWS[name].data).told
     if name in DIFFERENT:
         assert other != expected, "wsproto has come round"
     else:

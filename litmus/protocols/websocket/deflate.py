@@ -63,7 +63,7 @@ class DeflateSettings:
         server_takeover: bool = True,
         client_takeover: bool = True,
         memory_level: int = 5,
-        level: int = 6,
+        level: int = 1,
         threshold: int = 256,
     ) -> None:
         self.server_bits = server_bits
