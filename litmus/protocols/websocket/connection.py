@@ -81,7 +81,7 @@ class Wire:
 class Receiver:
     """Receives what happens on a WebSocket. ``closed`` or ``failed`` comes once, and last.
 
-    It may send, close and pause from within, but not feed.
+    It may send, close and pause from within, but neither feed nor raise.
     """
 
     __slots__ = ()

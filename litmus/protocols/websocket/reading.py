@@ -192,8 +192,13 @@ class FrameReader:
         return at + self._read_frame(beginning, 0, len(beginning)) - len(kept)
 
     def _read_payload(self, data: bytes, at: int, end: int) -> int:
-        """Read what there is of the payload of a frame of a message. Returns where it ends."""
+        """Read what there is of the payload of a frame of a message. Returns where that ends.
+
+        A message that is there as a whole is taken from where it lies.
+        """
         remaining = self._remaining
+        if at == end and remaining:
+            return at  # the header has come alone
         whole = remaining <= end - at
         stop = at + remaining if whole else end
         last = whole and self._fin
