@@ -277,7 +277,9 @@ def agree(ours: list[Told], theirs: list[Told]) -> bool:
         return True
     found, before = ours[-1], ours[:-1]
     if isinstance(found, Failed):  # it has no limits, and waits for more: it may find something else, or nothing yet
-        return theirs[: len(before)] == before and all(isinstance(each, Failed) for each in theirs[len(before) :])
+        return theirs[: len(before)] == before and not any(
+            isinstance(each, str | bytes) for each in theirs[len(before) :]
+        )
     return isinstance(found, Closed) and found.code == 1014
 
 

@@ -6,9 +6,8 @@ from random import Random
 import pytest
 from support.websocket import BINARY, RSV1, TEXT, Failed, Line, Zlib, sent
 
-from litmus.protocols.websocket import deflate
 from litmus.protocols.websocket.closing import WebSocketError
-from litmus.protocols.websocket.deflate import Deflater, DeflateSettings, Inflater, Parameters
+from litmus.protocols.websocket.deflate import DeflateSettings, Inflater, Parameters
 
 PLAIN = DeflateSettings(server_bits=15, client_bits=15)
 SMALL = DeflateSettings(server_bits=12, client_bits=11)
@@ -137,10 +136,28 @@ def test_context_is_taken_over_unless_it_is_not() -> None:
 
 
 def test_what_deflates_without_context_is_shared() -> None:
-    ours, theirs = Deflater(12, False, 5, 6), Deflater(12, False, 5, 6)
-    first = ours.deflate(LETTERS)
-    assert theirs.deflate(LETTERS) == first == ours.deflate(LETTERS)
-    assert zlib.decompressobj(-12).decompress(first + deflate.TAIL) == LETTERS
+    ours, theirs = FORGETFUL.agree([]), FORGETFUL.agree([(CLIENT_BITS, None)])
+    assert ours is not None
+    assert theirs is not None
+    assert ours.deflater() is theirs.deflater()
+    narrower = FORGETFUL.agree([(SERVER_BITS, "10")])
+    assert narrower is not None
+    assert narrower.deflater() is not ours.deflater()
+
+
+@pytest.mark.parametrize("size", [1, 700, 64 << 10, (64 << 10) + 1])
+def test_what_is_sent_to_many_stands_alone_for_each(size: int) -> None:
+    """Also in the middle of other messages, and when it is sent again."""
+    agreement = FORGETFUL.agree([])
+    assert agreement is not None
+    message, other = (LETTERS * 30)[:size], (LETTERS * 30)[:size][::-1] + b"."
+    for each in (message, message, other, message, message + b".", message):
+        line = Line(agreement=agreement)
+        line.socket.send_bytes(each)
+        line.socket.send_bytes(each)
+        for frame in line.frames:
+            assert frame.compressed == (len(each) >= agreement.settings.threshold)
+            assert Zlib().messages([frame]) == [each]
 
 
 @pytest.mark.parametrize("takeover", [False, True])

@@ -1,4 +1,5 @@
 cdef int _INVALID_PAYLOAD, _TOO_BIG, _ENDS
+cdef Py_ssize_t _REMEMBERED_SIZE
 
 
 cdef class Inflater:
@@ -13,11 +14,16 @@ cdef class Inflater:
 
 cdef class Deflater:
     cdef int _bits
-    cdef bint _takeover
     cdef int _memory_level
     cdef int _level
     cdef int _flush
     cdef object _state
 
     cpdef bytes deflate(self, bytes data)
-    cdef _begin(self)
+
+
+cdef class SharedDeflater(Deflater):
+    cdef bytes _data
+    cdef bytes _deflated
+
+    cpdef bytes deflate(self, bytes data)

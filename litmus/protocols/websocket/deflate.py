@@ -134,7 +134,13 @@ class Agreement:
     def deflater(self) -> Deflater:
         """What deflates the messages to one client."""
         settings = self.settings
-        return Deflater(self.server_bits, self.server_takeover, settings.memory_level, settings.level)
+        parameters = (self.server_bits, settings.memory_level, settings.level)
+        if self.server_takeover:
+            return Deflater(*parameters)
+        shared = _SHARED.get(parameters)
+        if shared is None:
+            shared = _SHARED[parameters] = SharedDeflater(*parameters)
+        return shared
 
     def element(self) -> str:
         """The element of the response's Sec-WebSocket-Extensions."""
@@ -204,53 +210,64 @@ class Inflater:
 
 
 class Deflater:
-    """What we send, deflated. Without takeover, what it takes to do so is shared by all connections.
+    """What we send to one client, deflated.
 
     Args:
         bits: our window.
-        takeover: messages refer to those before them.
         memory_level, level: see ``DeflateSettings``.
     """
 
-    __slots__ = ("_bits", "_flush", "_level", "_memory_level", "_state", "_takeover")
+    __slots__ = ("_bits", "_flush", "_level", "_memory_level", "_state")
 
-    def __init__(self, bits: int, takeover: bool, memory_level: int, level: int) -> None:
+    def __init__(self, bits: int, memory_level: int, level: int) -> None:
         self._bits = -bits
-        self._takeover = takeover
         self._memory_level = memory_level
         self._level = level
+        self._flush = zlib.Z_SYNC_FLUSH
         self._state: Any = None
-        # A full flush leaves nothing behind that the next message could refer to.
-        self._flush = zlib.Z_SYNC_FLUSH if takeover else zlib.Z_FULL_FLUSH
 
     def deflate(self, data: bytes) -> bytes:
         """Deflate a message, which is not empty (section 7.2.1)."""
         state = self._state
         if state is None:
-            state = self._state = self._begin()
+            state = self._state = zlib.compressobj(self._level, zlib.DEFLATED, self._bits, self._memory_level)
         deflated: bytes = state.compress(data) + state.flush(self._flush)
         return deflated[:-4]
 
-    def _begin(self) -> Any:
-        parameters = (self._level, self._memory_level, self._bits)
-        if self._takeover:
-            return _deflater(*parameters)
-        state = _SHARED.get(parameters)
-        if state is None:
-            state = _SHARED[parameters] = _deflater(*parameters)
-        return state
+
+class SharedDeflater(Deflater):
+    """What we send to all clients with which the same was agreed on, deflated without reference to earlier messages.
+
+    What goes to many of them is deflated once: the last message is remembered, if it is not long.
+    """
+
+    __slots__ = ("_data", "_deflated")
+
+    def __init__(self, bits: int, memory_level: int, level: int) -> None:
+        super().__init__(bits, memory_level, level)
+        self._flush = zlib.Z_FULL_FLUSH  # which leaves nothing behind that the next message could refer to
+        self._data = b""
+        self._deflated = b""
+
+    def deflate(self, data: bytes) -> bytes:
+        """See ``Deflater``."""
+        if data == self._data:
+            return self._deflated
+        deflated = Deflater.deflate(self, data)  # compiled methods of this kind have no super()
+        if len(data) <= _REMEMBERED_SIZE:
+            self._data = data
+            self._deflated = deflated
+        return deflated
 
 
 def _inflater(bits: int) -> Any:
     return zlib.decompressobj(bits)
 
 
-def _deflater(level: int, memory_level: int, bits: int) -> Any:
-    return zlib.compressobj(level, zlib.DEFLATED, bits, memory_level)
+_SHARED: Final[dict[tuple[int, int, int], SharedDeflater]] = {}
+"""By window, memory level and level: there are as many as listeners and clients that differ."""
 
-
-_SHARED: Final[dict[tuple[int, int, int], Any]] = {}
-"""By level, memory level and window: there are as many as listeners that differ."""
+_REMEMBERED_SIZE: Final = 64 << 10
 
 _ENDS: Final = 64
 """Blocks that say they are the last one, in one message: each costs an inflater."""
