@@ -347,6 +347,7 @@ def test_pings_of_a_peer_that_does_not_read_are_answered_once() -> None:
     line.feed(b"".join(sent(PING, b"%d" % number) for number in range(1000)))
     assert line.out == b""
     line.socket.output_unblocked()
+    assert line.unblocked == 1
     assert line.frames == [Frame(PONG, b"999")]
     line.socket.output_blocked()
     line.socket.output_unblocked()
