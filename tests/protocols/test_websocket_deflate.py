@@ -1,5 +1,6 @@
 """permessage-deflate: what is agreed on (RFC 7692, section 7.1), and that it holds in both directions."""
 
+import tracemalloc
 import zlib
 from random import Random
 
@@ -7,7 +8,7 @@ import pytest
 from support.websocket import BINARY, RSV1, TEXT, Failed, Line, Zlib, sent
 
 from litmus.protocols.websocket.closing import WebSocketError
-from litmus.protocols.websocket.deflate import DeflateSettings, Inflater, Parameters
+from litmus.protocols.websocket.deflate import Deflater, DeflateSettings, Inflater, Parameters
 
 PLAIN = DeflateSettings(server_bits=15, client_bits=15)
 SMALL = DeflateSettings(server_bits=12, client_bits=11)
@@ -189,6 +190,22 @@ def test_a_client_that_forgets_less_than_it_said() -> None:
     for message in (REPEATED + bytes(2000), REPEATED):
         line.feed(sent(BINARY, client.deflate(message), rsv=RSV1))
     assert line.told == [REPEATED + bytes(2000), Failed(1007)]
+
+
+@pytest.mark.parametrize(("bits", "memory_level"), [(9, 1), (12, 5), (15, 8), (15, 9)])
+def test_the_memory_of_a_connection_is_what_is_told(bits: int, memory_level: int) -> None:
+    """See the module: for each direction that was used, to a KiB."""
+    message = Random(1950).randbytes(100_000)
+    deflated = Zlib(bits).deflate(message)
+    deflater, inflater = Deflater(bits, memory_level, 1), Inflater(bits, True)
+    tracemalloc.start()
+    deflater.deflate(message)
+    ours = tracemalloc.get_traced_memory()[0]
+    inflater.inflate(deflated, True, len(message))
+    theirs = tracemalloc.get_traced_memory()[0] - ours
+    tracemalloc.stop()
+    assert abs(ours - (2 ** (bits + 2) + 2 ** (memory_level + 9) + 6 * 1024)) <= 1024
+    assert abs(theirs - (2**bits + 7 * 1024)) <= 1024
 
 
 def test_state_is_made_when_it_is_needed() -> None:
