@@ -3,8 +3,7 @@
 It reads a request that was parsed already, and nothing is parsed twice. wsproto, which the tests ask for a second
 opinion, is not asked here: it has the handshake as events of a connection of h11 that it would have to be fed, and of
 its functions, the one for ``Sec-WebSocket-Accept`` is a line, while the one for extensions takes the last of several
-offers instead of the first, parameters that nobody knows, and windows that are no numbers for an error of its own.
-Importing it takes every worker 0.7 MiB.
+offers instead of the first, and parameters that nobody knows, and fails on windows that are no numbers.
 """
 
 from __future__ import annotations
