@@ -12,6 +12,9 @@ from loadtest.errors import MeasurementError
 BASELINE = "uvicorn"
 """Ratios are to this one where it was measured, else to the first that was."""
 
+NO_PEERS = ("litmus", "litmus-pure", "nginx", "floor")
+"""Litmus itself, and what serves no applications."""
+
 DISTURBED = 0.05
 """From this share of a processor on, what others did on those that are used makes the numbers doubtful."""
 
@@ -125,6 +128,29 @@ def baseline(results: Sequence[Result]) -> Result | None:
     return next((result for result in good if result.name == BASELINE), good[0] if good else None)
 
 
+class Standing(NamedTuple):
+    """Litmus beside the best of its peers.
+
+    Attributes:
+        best: the name of the peer that takes least of what is compared.
+        ratio: of Litmus to it.
+    """
+
+    best: str
+    ratio: Figure
+
+
+def standing(results: Sequence[Result]) -> Standing | None:
+    """How Litmus stands; None where it, or every peer, could not be measured."""
+    litmus = next((result for result in measured(results) if result.name == "litmus"), None)
+    peers = [result for result in measured(results) if result.name not in NO_PEERS]
+    if litmus is None or not peers:
+        return None
+    compared = next(quantity for quantity in quantities(results) if quantity.compared)
+    best = min(peers, key=lambda peer: peer.figure(compared).median)
+    return Standing(best.name, litmus.ratio(compared, best))
+
+
 def quantities(results: Sequence[Result]) -> list[Quantity]:
     """What was measured."""
     good = measured(results)
@@ -148,7 +174,9 @@ def table(results: Sequence[Result]) -> str:
         numbers = (cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True))
         lines.append("  ".join([name.ljust(widths[0]), *numbers]))
     failed = [f"{result.name}: failed" for result in results if result.failure is not None]
-    return "\n".join(lines + failed)
+    found = standing(results)
+    last = [f"litmus takes {found.ratio.median:.2f} of what {found.best} does, the best of its peers"] if found else []
+    return "\n".join(lines + failed + last)
 
 
 def _row(result: Result, base: Result, ranged: bool) -> list[str]:
@@ -191,11 +219,12 @@ def disturbances(results: Sequence[Result]) -> list[str]:
 
 def as_json(results: Sequence[Result]) -> dict[str, Any]:
     """The results with all their rounds."""
-    base = baseline(results)
+    base, found = baseline(results), standing(results)
     return {
         "baseline": base.name if base is not None else None,
         "compared": [quantity.key for quantity in quantities(results) if quantity.compared],
         "servers": [_result(result, base) for result in results],
+        "standing": None if found is None else {"best_peer": found.best, "ratio": _rounded(found.ratio)},
         "notes": remarks(results),
     }
 

@@ -43,6 +43,7 @@ def test_the_table() -> None:
         "litmus         12.0  11.5-13.0   0.40  0.25-0.50      80,000  79,000-81,000",
         "uvicorn        30.1  23.0-52.0   1.00  1.00-1.00      32,000  30,000-33,000",
         "hypercorn: failed",
+        "litmus takes 0.40 of what uvicorn does, the best of its peers",
     ]
     assert report.remarks(RESULTS) == []
 
@@ -73,6 +74,18 @@ def test_the_results_for_machines() -> None:
     assert "ratio" not in litmus["requests_per_second"]
     assert (litmus["load_generator_busy"], litmus["disturbance"]) == (0.5, 0.0)
     assert hypercorn == {"name": "hypercorn", "failure": "answered 500"}
+
+
+def test_litmus_stands_beside_the_best_of_its_peers_round_by_round() -> None:
+    granian, nginx = Result("granian", [sample(20.0)] * 3), Result("nginx", [sample(8.0)] * 3)
+    assert report.standing([*RESULTS, granian, nginx]) == ("granian", pytest.approx((0.602, 0.575, 0.65)))
+    assert report.as_json([*RESULTS, granian])["standing"]["best_peer"] == "granian"
+
+
+@pytest.mark.parametrize("alone", [RESULTS[:1], RESULTS[1:], [RESULTS[0], Result("floor", [sample(8.0)] * 3)], []])
+def test_there_is_no_standing_without_litmus_or_without_a_peer(alone: list[Result]) -> None:
+    assert report.standing(alone) is None
+    assert report.as_json(alone)["standing"] is None
 
 
 def test_it_is_said_when_the_load_generator_was_the_bottleneck() -> None:
