@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 
 from loadtest import crowd
+from loadtest.processes import READY
 from loadtest.workloads import MIB, get, post
 
 _BEAT_SECONDS = 1.0
@@ -26,8 +27,6 @@ _TICKS = 100
 _SENT = MIB
 _READ = 10 * MIB
 _SMALL_BUFFER = 4096
-
-READY = "ready"
 
 HEADS, BODIES, READS = KINDS = ("heads", "bodies", "reads")
 

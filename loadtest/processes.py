@@ -1,11 +1,14 @@
-"""Commands that are run to their end, and what they inherit."""
+"""Commands that are run to their end, or side by side with others, and what they inherit."""
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
+import select
 import subprocess
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from loadtest.errors import MeasurementError
@@ -56,6 +59,55 @@ def run(
         raise MeasurementError(f"{' '.join(command)} failed:\n{error.stdout}{error.stderr}".rstrip()) from error
     except subprocess.TimeoutExpired as error:
         raise MeasurementError(f"{' '.join(command)} did not end within {timeout:.0f} s") from error
+
+
+READY = "ready"
+"""What a client prints when it is."""
+
+
+@contextlib.contextmanager
+def ready(module: str, *arguments: object, cpu: int, timeout: float) -> Iterator[subprocess.Popen[str]]:
+    """One of our own clients, on one processor, which is ready; it ends whatever happens.
+
+    Raises MeasurementError when it says something else, or nothing for so many seconds.
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-m", f"loadtest.{module}", *map(str, arguments)],
+        cwd=ROOT,
+        env=environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # the terminal's Ctrl-C is for us alone
+        preexec_fn=pinned(cpu),
+    )
+    with process:
+        try:
+            if (said := told(process, timeout)) != READY:
+                raise MeasurementError(f"{module} said {said!r} where {READY!r} is right")
+            yield process
+        finally:
+            process.kill()
+
+
+def answer(process: subprocess.Popen[str], timeout: float) -> str:
+    """Tell a client that was ready to go on. Returns what it prints then. Raises what :func:`told` does."""
+    assert process.stdin is not None
+    with contextlib.suppress(BrokenPipeError):  # why it has ended is told below
+        os.write(process.stdin.fileno(), b"\n")
+    return told(process, timeout)
+
+
+def told(process: subprocess.Popen[str], timeout: float) -> str:
+    """What a client prints next, in one line. Raises MeasurementError when it ends, or that takes too long."""
+    assert process.stdout is not None
+    assert process.stderr is not None
+    if not select.select([process.stdout], [], [], timeout)[0]:
+        raise MeasurementError(f"the client said nothing within {timeout:.0f} s")
+    if line := process.stdout.readline():
+        return line.strip()
+    raise MeasurementError(process.stderr.read().strip() or "the client has ended")
 
 
 def pinned(cpu: int) -> functools.partial[None]:

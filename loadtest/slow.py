@@ -6,25 +6,22 @@ Run as ``python -m loadtest.slow`` in the root of the project. README.md tells h
 from __future__ import annotations
 
 import argparse
-import contextlib
 import dataclasses
 import json
-import select
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 import psutil
 
 from loadtest import command, crowd, machine, measures, processes, report, servers
-from loadtest.attack import KINDS, READY
-from loadtest.errors import MeasurementError
+from loadtest.attack import KINDS
 from loadtest.machine import Processors
 from loadtest.measures import Plan
 from loadtest.metering import metered
 from loadtest.report import Quantity, Sample
-from loadtest.running import Running, running
+from loadtest.running import running
 from loadtest.servers import Server
 from loadtest.workloads import WORKLOADS
 
@@ -102,7 +99,7 @@ def measure(server: Server, attackers: int, seconds: int, processors: Processors
         plan = Plan(seconds, CONNECTIONS, processors)
         quiet, usage_quiet = metered(started, processors, lambda: polite(plan))
         before = started.resident()
-        with attacked(started, attackers, processors.load) as attack:
+        with processes.ready("attack", started.port, attackers, cpu=processors.load, timeout=_READY_SECONDS) as attack:
             busy, usage = metered(started, processors, lambda: polite(plan), [psutil.Process(attack.pid)])
             during = started.resident()
             outcome = dismiss(attack)
@@ -126,30 +123,7 @@ def measure(server: Server, attackers: int, seconds: int, processors: Processors
     )
 
 
-@contextlib.contextmanager
-def attacked(started: Running, attackers: int, cpu: int) -> Iterator[subprocess.Popen[bytes]]:
-    """Have so many slow clients at a server, in a process of their own. All have begun; they end whatever happens."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "loadtest.attack", str(started.port), str(attackers)],
-        cwd=processes.ROOT,
-        env=processes.environment(),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        start_new_session=True,
-        preexec_fn=processes.pinned(cpu),
-    )
-    with process:
-        try:
-            assert process.stdout is not None
-            ready, _, _ = select.select([process.stdout], [], [], _READY_SECONDS)
-            if not ready or process.stdout.readline().decode().strip() != READY:
-                raise MeasurementError("the slow clients did not begin")
-            yield process
-        finally:
-            process.kill()
-
-
-def dismiss(attack: subprocess.Popen[bytes]) -> dict[str, dict[str, int]]:
+def dismiss(attack: subprocess.Popen[str]) -> dict[str, dict[str, int]]:
     """Have the slow clients leave. Returns what became of each kind."""
     output, _ = attack.communicate(timeout=_READY_SECONDS)
     outcome: dict[str, dict[str, int]] = json.loads(output)
