@@ -21,11 +21,14 @@ Who asks:
 wrk.py        the load generator, with requests.lua
 h2load.py     the load generator for HTTP/2
 generators.py what the two have in common
+wsload.py     the load generator for WebSocket, one of our own
 openloop.py   a client with a fixed rate, for latencies
 transfer.py   a client for large bodies
 crowd.py      many connections
 attack.py     slow clients
-answers.py    one question, one answer
+asking.py     one question, and whether its answer is right
+answers.py    answers of HTTP/1.1
+websocket.py  the client's side of WebSocket
 inside.py     server and client by turns in one thread
 
 How it is measured and shown:

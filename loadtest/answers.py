@@ -1,4 +1,4 @@
-"""Asking a server once, in bytes, and reading what it answers."""
+"""Reading what a server answers."""
 
 from __future__ import annotations
 
@@ -19,27 +19,25 @@ class Answer(NamedTuple):
     status: int
     body: bytes
 
-
-def ask(port: int, sent: bytes, answers: int = 1) -> list[Answer]:
-    """Send these bytes on a new connection and read so many answers.
-
-    Raises OSError when there is no connection or it breaks, and MeasurementError when what comes is not HTTP.
-    """
-    with socket.create_connection((HOST, port), PATIENCE_SECONDS) as connection, connection.makefile("rb") as stream:
-        connection.sendall(sent)
-        return [read(stream) for _ in range(answers)]
+    def check(self, body: bytes) -> None:
+        """Raise MeasurementError unless it is a good one with this body."""
+        if self != (200, body):
+            raise MeasurementError(f"answered {self.status} {self.body[:200]!r} where 200 {body[:200]!r} is right")
 
 
 def read(stream: BinaryIO) -> Answer:
-    """Read one answer. Raises ConnectionError when the stream ends before it does."""
+    """Read one answer.
+
+    Raises OSError when the connection breaks or ends before it does, and MeasurementError when what comes is not HTTP.
+    """
     status, headers = read_head(stream)
     if "chunked" in headers.get("transfer-encoding", ""):
         return Answer(status, _chunks(stream))
     length = headers.get("content-length")
-    return Answer(status, stream.read() if length is None else _exactly(stream, int(length)))
+    return Answer(status, stream.read() if length is None else exactly(stream, int(length)))
 
 
-def read_head(stream: BinaryIO) -> tuple[int, http.client.HTTPMessage]:
+def read_head(stream: BinaryIO | socket.SocketIO) -> tuple[int, http.client.HTTPMessage]:
     """Read the head of an answer: its status and its headers."""
     line = stream.readline()
     if not line.endswith(b"\n"):
@@ -53,8 +51,8 @@ def read_head(stream: BinaryIO) -> tuple[int, http.client.HTTPMessage]:
 def _chunks(stream: BinaryIO) -> bytes:
     body = b""
     while size := _chunk_size(stream.readline()):
-        body += _exactly(stream, size)
-        _exactly(stream, 2)
+        body += exactly(stream, size)
+        exactly(stream, 2)
     while stream.readline().strip():
         pass  # trailers
     return body
@@ -69,7 +67,8 @@ def _chunk_size(line: bytes) -> int:
         raise MeasurementError(f"answered with a chunk of unknown size: {line[:200]!r}") from error
 
 
-def _exactly(stream: BinaryIO, size: int) -> bytes:
+def exactly(stream: BinaryIO, size: int) -> bytes:
+    """Read so many bytes. Raises ConnectionError when the stream ends before."""
     data = stream.read(size)
     if len(data) < size:
         raise ConnectionError(f"the connection was closed {size - len(data)} bytes before the answer's end")

@@ -106,6 +106,36 @@ async def mixed(scope: Scope, receive: Receive, send: Send) -> None:
         await hello(scope, receive, send)
 
 
+async def ws_echo(scope: Scope, receive: Receive, send: Send) -> None:
+    """Send back every message of a WebSocket."""
+    if scope["type"] == "lifespan":
+        await _live(receive, send)
+        return
+    await receive()
+    await send({"type": "websocket.accept"})
+    while (message := await receive())["type"] == "websocket.receive":
+        await send({"type": "websocket.send", "text": message["text"]})
+
+
+_listeners: set[Send] = set()
+
+
+async def ws_broadcast(scope: Scope, receive: Receive, send: Send) -> None:
+    """Send every message of a WebSocket to all that are open."""
+    if scope["type"] == "lifespan":
+        await _live(receive, send)
+        return
+    await receive()
+    await send({"type": "websocket.accept"})
+    _listeners.add(send)
+    try:
+        while (message := await receive())["type"] == "websocket.receive":
+            for listener in list(_listeners):
+                await listener({"type": "websocket.send", "text": message["text"]})
+    finally:
+        _listeners.discard(send)
+
+
 async def _answer(send: Send, kind: bytes, body: bytes) -> None:
     headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode("ascii"))]
     await send({"type": "http.response.start", "status": 200, "headers": headers})

@@ -5,13 +5,12 @@ from __future__ import annotations
 import resource
 import select
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
 from loadtest import answers
-from loadtest.answers import HOST, Answer
+from loadtest.answers import HOST
 from loadtest.errors import MeasurementError
-from loadtest.workloads import Workload
 
 RESERVE = 2048
 """Descriptors that are not for connections, here and in a server."""
@@ -33,21 +32,19 @@ def possible(connections: int) -> int:
     return connections if hard == resource.RLIM_INFINITY else min(connections, hard - RESERVE)
 
 
-def gather(stack: ExitStack, port: int, connections: int, workload: Workload) -> list[socket.socket]:
-    """Open so many connections, each of which is answered once and then kept.
+def gather(
+    stack: ExitStack, port: int, connections: int, greet: Callable[[socket.socket], None]
+) -> list[socket.socket]:
+    """Open so many connections, on each of which ``greet`` asks the server something, and keep them.
 
-    Raises MeasurementError when one is not answered rightly.
+    Raises MeasurementError when one breaks, or ``greet`` does so because the answer is wrong.
     """
     members: list[socket.socket] = []
     try:
         for number in range(connections):
             member = stack.enter_context(connect(port, number))
             member.settimeout(answers.PATIENCE_SECONDS)
-            member.sendall(workload.request)
-            with member.makefile("rb") as stream:
-                answer = answers.read(stream)
-            if answer != Answer(200, workload.answer):
-                raise MeasurementError(f"answered {answer.status} {answer.body[:200]!r} to connection {number + 1:,}")
+            greet(member)
             members.append(member)
     except OSError as error:
         raise MeasurementError(f"took {len(members):,} connections and not one more: {error}") from error

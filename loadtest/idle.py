@@ -8,11 +8,9 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from contextlib import ExitStack
 
-from loadtest import command, crowd, machine, report, servers
-from loadtest.errors import MeasurementError
-from loadtest.report import Quantity, Sample
+from loadtest import command, crowd, machine, measures, report, servers
+from loadtest.report import Sample
 from loadtest.running import running
 from loadtest.servers import Server
 from loadtest.workloads import WORKLOADS
@@ -20,14 +18,7 @@ from loadtest.workloads import WORKLOADS
 CONNECTIONS = 10_000
 SERVERS = ["litmus", "uvicorn", "granian"]
 
-WARM_UP_CONNECTIONS = 64
-"""Opened and closed before: what a server sets up once is no cost of a connection."""
-
 _WORKLOAD = WORKLOADS["hello"]
-
-EACH = Quantity("KiB/connection", "kib_per_connection", ".2f", compared=True)
-BEFORE = Quantity("MiB before", "mib_before", ".1f")
-AFTER = Quantity("MiB after", "mib_after", ".1f")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -66,16 +57,7 @@ def measure(server: Server, connections: int, cpu: int) -> Sample:
     Raises MeasurementError when it does not take them all, or does not keep them.
     """
     with running(server, _WORKLOAD, cpu, crowded=True) as started:
-        with ExitStack() as stack:
-            crowd.gather(stack, started.port, WARM_UP_CONNECTIONS, _WORKLOAD)
-        before = started.resident()
-        with ExitStack() as stack:
-            members = crowd.gather(stack, started.port, connections, _WORKLOAD)
-            after = started.resident()
-            if gone := crowd.lost(members):
-                raise MeasurementError(f"closed {gone:,} of {connections:,} idle connections")
-    values = {EACH: (after - before) / connections / 1024, BEFORE: before / 2**20, AFTER: after / 2**20}
-    return Sample(values=values, disturbance=0.0)
+        return measures.idle(started, _WORKLOAD, connections)
 
 
 if __name__ == "__main__":

@@ -92,17 +92,18 @@ def peers() -> dict[str, Installed]:
         for name, version in json.loads(processes.run([python, "-c", query]).stdout).items()
     }
     parts = {
-        "uvicorn": ("uvloop", "httptools", "zttp"),
+        "uvicorn": ("uvloop", "httptools", "zttp", "websockets"),
+        "uvicorn-wsproto": ("uvloop", "httptools", "wsproto"),
         "granian": ("uvloop",),
         "gunicorn": ("uvloop", _OPTIONAL, "h2"),
-        "hypercorn": ("uvloop", "h11", "h2"),
+        "hypercorn": ("uvloop", "h11", "h2", "wsproto"),
     }
     return {name: Installed(name, _version(name, of, versions), python) for name, of in parts.items()}
 
 
 def _version(name: str, parts: tuple[str, ...], versions: Mapping[str, str]) -> str:
     present = ", ".join(f"{part} {versions[part]}" for part in parts if part in versions)
-    return f"{versions[name]} ({present})"
+    return f"{versions[name.partition('-')[0]]} ({present})"
 
 
 def peers_are_there() -> bool:

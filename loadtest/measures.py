@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
 from typing import NamedTuple
 
-from loadtest import h2load, processes, wrk
+import psutil
+
+from loadtest import asking, crowd, h2load, processes, wrk
 from loadtest.errors import MeasurementError
 from loadtest.generators import Load
 from loadtest.machine import Processors
@@ -32,10 +36,20 @@ SATURATED = 0.95
 LATE_SHARE = 0.1
 """From this share of the server's p99 on, the client's own is told of."""
 
+WARM_UP_CONNECTIONS = 64
+"""Opened and closed before idle ones are: what a server sets up once is no cost of a connection."""
+
 _SLACK_SECONDS = 60.0
 
 PER_GIB = Quantity("s/GiB", "processor_seconds_per_gib", ".3f", compared=True)
 SPEED = Quantity("MB/s", "megabytes_per_second", ",.0f")
+
+PER_MESSAGE = Quantity("µs/message", "microseconds_per_message", ".1f", compared=True)
+MESSAGES = Quantity("messages/s", "messages_per_second", ",.0f")
+
+EACH = Quantity("KiB/connection", "kib_per_connection", ".2f", compared=True)
+BEFORE = Quantity("MiB before", "mib_before", ".1f")
+AFTER = Quantity("MiB after", "mib_after", ".1f")
 
 MEDIAN = Quantity("p50 ms", "latency_p50_ms", ".2f")
 P99 = Quantity("p99 ms", "latency_p99_ms", ".2f", compared=True)
@@ -49,7 +63,8 @@ class Plan(NamedTuple):
 
     Attributes:
         seconds: the length of a round.
-        connections: how many are open; up- and downloads have one, and workloads over HTTP/2 have their own number.
+        connections: how many are open; up- and downloads have one, and workloads over HTTP/2 and WebSocket have their
+            own number.
         processors: which are used.
     """
 
@@ -63,7 +78,7 @@ def measure(server: Server, workload: Workload, plan: Plan) -> Sample:
 
     Raises MeasurementError when it does not answer rightly.
     """
-    with running(server, workload, plan.processors.server) as started:
+    with running(server, workload, plan.processors.server, crowded=workload.crowded) as started:
         if workload.streams is not None:
             return _streams(started, workload, workload.streams, plan)
         return _MEASURES[workload.kind](started, workload, plan)
@@ -122,11 +137,51 @@ def _streams(started: Running, workload: Workload, streams: Streams, plan: Plan)
     return _sample(values, usage, bottleneck(usage.load_busy))
 
 
+def _messages(started: Running, workload: Workload, plan: Plan) -> Sample:
+    """As many messages as it answers: what one costs. The connections are open before, and until it is done."""
+    timeout = plan.seconds + _SLACK_SECONDS
+    arguments = (started.port, workload.name, WARM_UP_SECONDS, plan.seconds)
+    with processes.ready("wsload", *arguments, cpu=plan.processors.load, timeout=timeout) as client:
+
+        def load() -> dict[str, float]:
+            done: dict[str, float] = json.loads(processes.answer(client, timeout))
+            return done
+
+        done, usage = metered(started, plan.processors, load, [psutil.Process(client.pid)])
+    values = {PER_MESSAGE: usage.server / done["messages"] * 1e6, MESSAGES: done["messages"] / done["elapsed"]}
+    return _sample(values, usage, bottleneck(usage.load_busy))
+
+
+def _idle(started: Running, workload: Workload, plan: Plan) -> Sample:
+    assert workload.messages is not None
+    return idle(started, workload, workload.messages.connections)
+
+
+def idle(started: Running, workload: Workload, connections: int) -> Sample:
+    """What a server's processes have in memory, before and with so many connections, each of which was answered.
+
+    Raises MeasurementError when it does not take them all, or does not keep them.
+    """
+    greet = partial(asking.ask_on, workload=workload)
+    with ExitStack() as stack:
+        crowd.gather(stack, started.port, WARM_UP_CONNECTIONS, greet)
+    before = started.resident()
+    with ExitStack() as stack:
+        members = crowd.gather(stack, started.port, connections, greet)
+        after = started.resident()
+        if gone := crowd.lost(members):
+            raise MeasurementError(f"closed {gone:,} of {connections:,} idle connections")
+    values = {EACH: (after - before) / connections / 1024, BEFORE: before / 2**20, AFTER: after / 2**20}
+    return Sample(values=values, disturbance=0.0)
+
+
 _MEASURES: dict[Kind, Callable[[Running, Workload, Plan], Sample]] = {
     Kind.REQUESTS: _requests,
     Kind.UPLOAD: _transfer,
     Kind.DOWNLOAD: _transfer,
     Kind.LATENCY: _latency,
+    Kind.MESSAGES: _messages,
+    Kind.IDLE: _idle,
 }
 
 

@@ -1,7 +1,8 @@
 """The result that README.md shows, in Markdown.
 
 ``python -m loadtest.published`` prints it from ``results/compare.json``, which ``loadtest.compare`` has written, and
-``python -m loadtest.published http2`` from ``results/http2.json``, which it has written with ``--http2``.
+with ``http2`` or ``websocket`` from those of ``--http2`` and ``--websocket``, ``results/http2.json`` and
+``results/websocket.json``.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from loadtest import measures, processes, report
 
 RESULTS: Final = processes.ROOT / "loadtest" / "results"
 
-_QUANTITIES: Final = {each.key: each for each in (report.COST, measures.PER_GIB, measures.P99)}
+_COMPARED: Final = (report.COST, measures.PER_GIB, measures.P99, measures.PER_MESSAGE, measures.EACH)
+_QUANTITIES: Final = {each.key: each for each in _COMPARED}
 
 
 def markdown(document: Mapping[str, Any]) -> str:

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import psutil
 
-from loadtest import h2load, processes
-from loadtest.answers import HOST, Answer, ask
+from loadtest import asking, processes
+from loadtest.answers import HOST
 from loadtest.errors import MeasurementError
 from loadtest.servers import Server, Setup
 from loadtest.workloads import Workload
@@ -79,7 +79,7 @@ def running(server: Server, workload: Workload, cpu: int, *, crowded: bool = Fal
             folder,
             logged=workload.logged,
             crowded=crowded,
-            http2=workload.streams is not None,
+            protocol=workload.protocol,
         )
         command = server.command(setup)
         log, errors = folder / "log", folder / "errors"
@@ -115,24 +115,13 @@ def await_answer(process: subprocess.Popen[bytes], port: int, workload: Workload
     deadline = time.monotonic() + _START_SECONDS
     while True:
         with contextlib.suppress(OSError):
-            answers = _asked(port, workload)
-            break
+            asking.ask(port, workload)
+            return
         if process.poll() is not None:
             raise MeasurementError("ended at its start")
         if time.monotonic() > deadline:
             raise MeasurementError(f"did not answer within {_START_SECONDS:.0f} s")
         time.sleep(_RETRY_SECONDS)  # the servers have no way in common to say that they listen
-    for answer in answers:
-        if answer != Answer(200, workload.answer):
-            raise MeasurementError(
-                f"answered {answer.status} {answer.body[:200]!r} where 200 {workload.answer[:200]!r} is right"
-            )
-
-
-def _asked(port: int, workload: Workload) -> list[Answer]:
-    if workload.streams is not None:
-        return [h2load.ask(port, workload)]
-    return ask(port, workload.numbered(0) * workload.pipelined, workload.pipelined)
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

@@ -11,8 +11,9 @@ from loadtest import installed, nginx
 from loadtest.answers import HOST
 from loadtest.errors import MeasurementError
 from loadtest.installed import Installed
+from loadtest.workloads import Protocol, Workload
 
-NAMES = ("litmus", "litmus-pure", "uvicorn", "granian", "gunicorn", "hypercorn", "nginx")
+NAMES = ("litmus", "litmus-pure", "uvicorn", "uvicorn-wsproto", "granian", "gunicorn", "hypercorn", "nginx")
 
 IDLE_SECONDS = 600
 """How long idle connections are kept where that is asked for."""
@@ -28,7 +29,7 @@ class Setup:
         folder: for its files.
         logged: whether to write an access log, to its standard output.
         crowded: whether to keep any number of idle connections for long, rather than as its defaults say.
-        http2: whether it is asked over HTTP/2, by prior knowledge.
+        protocol: what it is spoken to in; HTTP/2 is by prior knowledge.
     """
 
     application: str
@@ -36,7 +37,7 @@ class Setup:
     folder: Path
     logged: bool = False
     crowded: bool = False
-    http2: bool = False
+    protocol: Protocol = Protocol.HTTP1
 
     @property
     def target(self) -> str:
@@ -53,18 +54,14 @@ class Server:
         version: its version, and what else tells builds apart.
         command: makes the command line.
         variables: what its environment needs.
-        only: the applications that it can stand in for; empty: it runs them all.
+        serves: whether it can be asked what a workload asks.
     """
 
     name: str
     version: str
     command: Callable[[Setup], list[str]]
     variables: Mapping[str, str] = field(default_factory=dict)
-    only: frozenset[str] = frozenset()
-
-    def serves(self, application: str) -> bool:
-        """Whether it can be asked for what this application answers."""
-        return not self.only or application in self.only
+    serves: Callable[[Workload], bool] = lambda _: True
 
 
 def find(names: Sequence[str] | None) -> list[Server]:
@@ -92,9 +89,16 @@ _MISSING = {
 
 
 def _server(found: Installed) -> Server:
-    command = partial(_COMMANDS[found.name.removesuffix("-pure")], found.program)
-    only = frozenset({"hello"}) if found.name == "nginx" else frozenset[str]()
-    return Server(found.name, found.version, command, found.variables, only)
+    command = partial(_COMMANDS[found.name], found.program)
+    return Server(found.name, found.version, command, found.variables, _SERVES.get(found.name, Server.serves))
+
+
+_SERVES: dict[str, Callable[[Workload], bool]] = {
+    "uvicorn-wsproto": lambda workload: workload.protocol is Protocol.WEBSOCKET,  # else it is uvicorn once more
+    "granian": lambda workload: not workload.compressed,
+    "gunicorn": lambda workload: not workload.compressed,
+    "nginx": lambda workload: workload.application == "hello",  # it has no applications, but can answer that itself
+}
 
 
 def _litmus(python: str, setup: Setup) -> list[str]:
@@ -113,12 +117,13 @@ def _litmus(python: str, setup: Setup) -> list[str]:
     ]
 
 
-def _uvicorn(python: str, setup: Setup) -> list[str]:
+def _uvicorn(python: str, setup: Setup, websocket: str = "websockets-sansio") -> list[str]:
+    http = ["--http=zttp", "--http2"] if setup.protocol is Protocol.HTTP2 else ["--http=httptools"]
     return [
         *(python, "-m", "uvicorn", setup.target, f"--host={HOST}", f"--port={setup.port}", "--workers=1"),
-        *("--loop=uvloop", *(["--http=zttp", "--http2"] if setup.http2 else ["--http=httptools"])),
+        *("--loop=uvloop", *http, f"--ws={websocket}"),
         *(["--access-log"] if setup.logged else ["--no-access-log", "--log-level=warning"]),
-        *([f"--timeout-keep-alive={IDLE_SECONDS}"] if setup.crowded else []),
+        *([f"--timeout-keep-alive={IDLE_SECONDS}", f"--ws-ping-interval={IDLE_SECONDS}"] if setup.crowded else []),
     ]
 
 
@@ -135,7 +140,7 @@ def _gunicorn(python: str, setup: Setup) -> list[str]:
     return [
         *(python, "-m", "gunicorn", setup.target, f"--bind={HOST}:{setup.port}", "--workers=1"),
         *("--worker-class=asgi", "--asgi-loop=uvloop", "--log-level=warning", "--no-control-socket"),
-        *(["--http-protocols=h2", "--http2-cleartext=prior-knowledge"] if setup.http2 else []),
+        *(["--http-protocols=h2", "--http2-cleartext=prior-knowledge"] if setup.protocol is Protocol.HTTP2 else []),
         *(["--access-logfile=-"] if setup.logged else []),
         *([f"--keep-alive={IDLE_SECONDS}", "--worker-connections=1000000"] if setup.crowded else []),
     ]
@@ -152,13 +157,16 @@ def _hypercorn(python: str, setup: Setup) -> list[str]:
 
 def _nginx(program: str, setup: Setup) -> list[str]:
     file = setup.folder / "nginx.conf"
-    file.write_text(nginx.configuration(setup.port, setup.folder, logged=setup.logged, http2=setup.http2))
+    http2 = setup.protocol is Protocol.HTTP2
+    file.write_text(nginx.configuration(setup.port, setup.folder, logged=setup.logged, http2=http2))
     return [program, "-p", str(setup.folder), "-c", str(file)]
 
 
 _COMMANDS: dict[str, Callable[[str, Setup], list[str]]] = {
     "litmus": _litmus,
+    "litmus-pure": _litmus,
     "uvicorn": _uvicorn,
+    "uvicorn-wsproto": partial(_uvicorn, websocket="wsproto"),
     "granian": _granian,
     "gunicorn": _gunicorn,
     "hypercorn": _hypercorn,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from enum import Enum
+from random import Random
 from typing import NamedTuple
 
 from loadtest import apps
@@ -14,6 +15,17 @@ MARK = b"{id}"
 
 MIB = 1 << 20
 
+_FEW = 64
+"""Connections that any server takes."""
+
+
+class Protocol(Enum):
+    """What a workload is spoken in."""
+
+    HTTP1 = "HTTP/1.1"
+    HTTP2 = "HTTP/2"
+    WEBSOCKET = "WebSocket"
+
 
 class Kind(Enum):
     """How a workload is measured, see measures.py."""
@@ -22,6 +34,8 @@ class Kind(Enum):
     UPLOAD = "upload"
     DOWNLOAD = "download"
     LATENCY = "latency"
+    MESSAGES = "messages"
+    IDLE = "idle"
 
 
 class Streams(NamedTuple):
@@ -29,6 +43,27 @@ class Streams(NamedTuple):
 
     connections: int
     each: int
+
+
+class Messages(NamedTuple):
+    """How WebSocket is spoken.
+
+    Attributes:
+        texts: what is said on a connection, one after the other and over again; all have the same size.
+        connections: how many are open.
+        compressed: whether permessage-deflate is agreed on, with which the client compresses all.
+        broadcast: whether what the first connection says is sent to all; otherwise each gets back what it has said.
+    """
+
+    texts: tuple[bytes, ...]
+    connections: int = 64
+    compressed: bool = False
+    broadcast: bool = False
+
+    @property
+    def size(self) -> int:
+        """That of each message in bytes, before it is compressed."""
+        return len(self.texts[0])
 
 
 @dataclass(frozen=True)
@@ -40,13 +75,14 @@ class Workload:
         description: in words.
         application: the name of the one in apps.py that answers.
         request: in bytes, as they are sent; of an up- or download, a short one that shows whether it works. Over
-            HTTP/2 it is this very one, translated.
-        answer: the body that is right.
+            HTTP/2 it is this very one, translated. Of WebSocket it is the handshake, sent once on each connection.
+        answer: the body that is right; none of WebSocket, where what was said is the answer.
         kind: how it is measured.
         pipelined: how many requests are sent at once, before their answers come.
         logged: whether the server writes an access log.
         size: of an up- or download in bytes.
-        streams: how HTTP/2 is spoken; None: it is HTTP/1.1.
+        streams: how HTTP/2 is spoken, if it is.
+        messages: how WebSocket is spoken, if it is.
     """
 
     name: str
@@ -59,6 +95,24 @@ class Workload:
     logged: bool = False
     size: int = 0
     streams: Streams | None = None
+    messages: Messages | None = None
+
+    @property
+    def protocol(self) -> Protocol:
+        """What it is spoken in."""
+        if self.messages is not None:
+            return Protocol.WEBSOCKET
+        return Protocol.HTTP1 if self.streams is None else Protocol.HTTP2
+
+    @property
+    def compressed(self) -> bool:
+        """Whether it is WebSocket with permessage-deflate."""
+        return self.messages is not None and self.messages.compressed
+
+    @property
+    def crowded(self) -> bool:
+        """Whether it has more connections than servers take by default."""
+        return self.messages is not None and self.messages.connections > _FEW
 
     @property
     def sent(self) -> bytes:
@@ -79,6 +133,16 @@ def post(kind: bytes, size: int) -> bytes:
     """The head of a POST request."""
     return b"POST / HTTP/1.1\r\n%bContent-Type: %b\r\nContent-Length: %d\r\n\r\n" % (_HOST, kind, size)
 
+
+def upgrade(*, compressed: bool) -> bytes:
+    """The handshake of WebSocket, with the offer of permessage-deflate that browsers make if it is to be compressed."""
+    offer = b"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n" if compressed else b""
+    version_and_key = b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %b\r\n" % KEY
+    return get("/", b"Connection: Upgrade\r\nUpgrade: websocket\r\n" + version_and_key + offer)
+
+
+KEY = b"dGhlIHNhbXBsZSBub25jZQ=="
+"""The one that all clients have in their handshakes; it keeps caches from answering, of which there are none here."""
 
 _HOST = b"Host: 127.0.0.1:8000\r\n"
 
@@ -115,6 +179,45 @@ def _document(size: int) -> bytes:
 
 
 _JSON = _document(1024)
+
+
+def _records(size: int) -> bytes:
+    """Lines of JSON, so many bytes, that are no two alike; they compress to a fifth or so, as such do."""
+    random = Random(size)
+    lines, length = [], 0
+    while length < size:
+        name, city = random.choice((b"Ada", b"Edsger", b"Grace")), random.choice((b"Austin", b"London", b"Paris"))
+        key, balance = random.randrange(1 << 40), random.random() * 10_000
+        lines.append(b'{"key": "%x", "name": "%b", "city": "%b", "balance": %.2f}\n' % (key, name, city, balance))
+        length += len(lines[-1])
+    return b"".join(lines)[:size]
+
+
+_WINDOW = 1 << 15
+_TEXT = _records(2 * _WINDOW)
+"""Over and over, it compresses as if it had no end: what comes again is out of a compressor's sight by then."""
+
+_TICKS = tuple(b'{"item": %d, "price": %d.%02d}' % (1000 + n, 1000 + n * 37 % 9000, n * 53 % 100) for n in range(64))
+"""Of 32 bytes each."""
+
+_PAGES = tuple(_TEXT[start : start + (1 << 14)] for start in range(0, len(_TEXT), 1 << 14))
+_FILE = (_TEXT * (MIB // len(_TEXT)),)
+
+
+def _conversation(name: str, description: str, messages: Messages, kind: Kind = Kind.MESSAGES) -> Workload:
+    """A workload over WebSocket."""
+    application = "ws_broadcast" if messages.broadcast else "ws_echo"
+    handshake = upgrade(compressed=messages.compressed)
+    return Workload(name, description, application, handshake, b"", kind=kind, messages=messages)
+
+
+def _conversations(name: str, description: str, messages: Messages) -> tuple[Workload, Workload]:
+    """A workload over WebSocket, and the same compressed."""
+    return (
+        _conversation(name, description, messages),
+        _conversation(f"{name}-deflate", f"{description}, compressed", messages._replace(compressed=True)),
+    )
+
 
 _HELLO = get("/")
 _ANSWER = f"{len(apps.BODY)} bytes"
@@ -253,12 +356,32 @@ _ALL = (
         size=MIB,
         streams=Streams(1, 16),
     ),
+    *_conversations("ws-32", "32 bytes of text over WebSocket, sent back, 64 connections", Messages(_TICKS)),
+    *_conversations("ws-16k", "16 KiB of text over WebSocket, sent back, 64 connections", Messages(_PAGES)),
+    *_conversations("ws-1m", "1 MiB of text over WebSocket, sent back, 8 connections", Messages(_FILE, connections=8)),
+    *_conversations(
+        "ws-broadcast",
+        "32 bytes of text over WebSocket, sent to each of 1,000 connections",
+        Messages(_TICKS, connections=1_000, broadcast=True),
+    ),
+    _conversation(
+        "ws-idle",
+        "10,000 open WebSockets, each of which has had 32 bytes sent back",
+        Messages(_TICKS[:1], connections=10_000),
+        kind=Kind.IDLE,
+    ),
+    _conversation(
+        "ws-idle-deflate",
+        "1,000 open WebSockets, each of which has had 32 bytes sent back, compressed",
+        Messages(_TICKS[:1], connections=1_000, compressed=True),
+        kind=Kind.IDLE,
+    ),
 )
 
 WORKLOADS = {each.name: each for each in _ALL}
 
-HTTP1 = tuple(each.name for each in _ALL if each.streams is None)
-HTTP2 = tuple(each.name for each in _ALL if each.streams is not None)
+OVER = {protocol: tuple(each.name for each in _ALL if each.protocol is protocol) for protocol in Protocol}
+"""Those that are spoken in each protocol."""
 
 ALONE = ("hello", "browser", "varied")
 """Those that serving.py measures too."""

@@ -5,10 +5,11 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
-from loadtest import answers, attack, crowd, openloop, servers, transfer
+from loadtest import answers, asking, attack, crowd, openloop, servers, transfer
 from loadtest.apps import BODY
 from loadtest.attack import Attacker
 from loadtest.errors import MeasurementError
@@ -216,5 +217,5 @@ def test_a_server_that_takes_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(answers, "PATIENCE_SECONDS", 0.1)
     with answering(GOOD) as port, contextlib.ExitStack() as stack:
         with pytest.raises(MeasurementError, match="took 1 connections and not one more: timed out"):
-            crowd.gather(stack, port, 2, WORKLOADS["hello"])
+            crowd.gather(stack, port, 2, partial(asking.ask_on, workload=WORKLOADS["hello"]))
         stack.close()

@@ -9,7 +9,7 @@ import pytest
 
 from loadtest import compare, installed, machine, measures, processes, servers
 from loadtest.errors import MeasurementError
-from loadtest.workloads import HTTP1, HTTP2, WORKLOADS
+from loadtest.workloads import OVER, WORKLOADS, Protocol
 
 WORDS = {"hello": "processor_seconds", "latency": "latency_p99_ms"}
 
@@ -73,9 +73,14 @@ def test_each_kind_of_workload_over_http2(
 def test_what_is_measured_unless_told(monkeypatch: pytest.MonkeyPatch) -> None:
     measured: list[tuple[str, ...]] = []
     monkeypatch.setattr(compare, "_compare", lambda options: measured.append((*options.workloads, options.json.name)))
-    for arguments in ([], ["--http2"], ["--http2", "--workloads=h2"]):
+    for arguments in ([], ["--http2"], ["--http2", "--workloads=h2"], ["--websocket"]):
         assert compare.main(arguments) == 0
-    assert measured == [(*HTTP1, "compare.json"), (*HTTP2, "http2.json"), ("h2", "http2.json")]
+    assert measured == [
+        (*OVER[Protocol.HTTP1], "compare.json"),
+        (*OVER[Protocol.HTTP2], "http2.json"),
+        ("h2", "http2.json"),
+        (*OVER[Protocol.WEBSOCKET], "websocket.json"),
+    ]
 
 
 @needs_wrk

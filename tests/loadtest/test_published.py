@@ -4,13 +4,18 @@ import json
 
 import pytest
 
-from loadtest import published, workloads
+from loadtest import published
 from loadtest.processes import ROOT
+from loadtest.workloads import OVER, Protocol
 
 README = ROOT / "README.md"
 
 
-ALL = {"compare": workloads.HTTP1, "http2": workloads.HTTP2}
+ALL = {
+    "compare": OVER[Protocol.HTTP1],
+    "http2": OVER[Protocol.HTTP2],
+    "websocket": OVER[Protocol.WEBSOCKET],
+}
 
 
 @pytest.mark.parametrize("name", sorted(file.stem for file in published.RESULTS.glob("*.json")))
