@@ -48,6 +48,8 @@ def gather(
             members.append(member)
     except OSError as error:
         raise MeasurementError(f"took {len(members):,} connections and not one more: {error}") from error
+    except MeasurementError as error:
+        raise MeasurementError(f"on connection {len(members) + 1:,} it {error}") from error
     return members
 
 

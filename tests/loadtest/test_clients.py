@@ -219,3 +219,11 @@ def test_a_server_that_takes_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(MeasurementError, match="took 1 connections and not one more: timed out"):
             crowd.gather(stack, port, 2, partial(asking.ask_on, workload=WORKLOADS["hello"]))
         stack.close()
+
+
+def test_a_server_that_answers_one_of_many_wrongly() -> None:
+    busy = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n"
+    with answering(busy) as port, contextlib.ExitStack() as stack:
+        with pytest.raises(MeasurementError, match="on connection 1 it answered 503 b'' where 200 "):
+            crowd.gather(stack, port, 2, partial(asking.ask_on, workload=WORKLOADS["hello"]))
+        stack.close()
