@@ -1,8 +1,8 @@
 # make run    serve the welcome application at http://127.0.0.1:8000
 # make test   run the tests (make test ARGS="-k reload" for some of them)
 # make check  look at style and types
-# make bench  measure beside other servers (needs wrk, takes 15 minutes; ARGS=--quick: 4; ARGS=--http2 and
-#             ARGS=--websocket: over these)
+# make bench  measure beside other servers (needs wrk, takes 15 minutes; ARGS=--quick: 4; ARGS=--http2: over
+#             HTTP/2; ARGS=--websocket: WebSocket, without wrk)
 # make fuzz   look for input that breaks a parser (make fuzz TARGET=settings SECONDS=600)
 # make clean  remove what the others have made
 #
