@@ -1,6 +1,6 @@
 """Compiles the hot modules: those with a ``.pxd`` beside them. Everything else about the build is in pyproject.toml.
 
-The ``.py`` is the only source: the ``.pxd`` only gives types to it. Without Cython or a C compiler the build goes on,
+The ``.py`` is the only source: the ``.pxd`` only gives types to it (but see ``INLINE``). Without Cython or a C compiler the build goes on,
 and the interpreted modules do the same work.
 """
 
@@ -13,6 +13,8 @@ from setuptools import Extension, setup
 
 PACKAGE = Path(__file__).parent / "litmus"
 
+INLINE = {PACKAGE / "native.pxd"}  # no module of their own: they go into those that use them
+
 FLAGS = ["-O2", "-g0"]  # what -O3 and debugging symbols add is time to compile
 
 
@@ -22,7 +24,8 @@ def extensions() -> list[Extension]:
         from Cython.Build import cythonize
     except ImportError:
         return []
-    typed = [path.relative_to(PACKAGE.parent).with_suffix("") for path in sorted(PACKAGE.rglob("*.pxd"))]
+    types = sorted({*PACKAGE.rglob("*.pxd")} - INLINE)
+    typed = [path.relative_to(PACKAGE.parent).with_suffix("") for path in types]
     modules = [
         Extension(".".join(path.parts), [str(path.with_suffix(".py"))], extra_compile_args=FLAGS)
         for path in typed

@@ -11,7 +11,7 @@ The map of the house, from the outside in. Dependencies run one way, downwards::
     protocols   sans-I/O protocol machines
     memory      the shared segment: scoreboards, flight recorder, slab arenas
 
-On the ground floor, for all of them: settings (and what it is made of), log, asgi, build, unixsockets.
+On the ground floor, for all of them: settings (and what it is made of), log, asgi, build, native, unixsockets.
 """
 
 from __future__ import annotations

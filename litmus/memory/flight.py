@@ -21,6 +21,8 @@ from enum import IntEnum
 from mmap import mmap
 from typing import Final, NamedTuple
 
+from litmus.native import put
+
 ENTRY: Final = 256
 ENTRIES: Final = 512
 TABLE: Final = ENTRY * ENTRIES
@@ -71,7 +73,7 @@ class FlightTable:
     """A view on one worker's flight table.
 
     Args:
-        memory: what it lies in. A slice of it, and not of a view of it, is the cheapest to write to.
+        memory: what it lies in.
         offset: where it begins there, a multiple of 8. It is ``TABLE`` bytes long.
     """
 
@@ -104,16 +106,17 @@ class FlightTable:
         if not self._free:
             return -1
         entry: int = self._free.pop()
-        text = b"".join((method, peer, path))  # in less time than two additions
-        if len(text) > _TEXT_SIZE:
-            text = text[:_TEXT_SIZE]
-        size = len(text)
-        start = self._offset + entry + _TEXT
-        self._memory[start : start + size] = text
+        before = len(method)
+        between = before + len(peer)
+        size = min(between + len(path), _TEXT_SIZE)
         cells = self._cells
+        text = entry + _TEXT
+        put(cells, text, method, before)
+        put(cells, text + before, peer, between - before)
+        put(cells, text + between, path, size - between)
         cells[entry + _LENGTH] = size
-        cells[entry + _PEER] = len(peer)
-        cells[entry + _METHOD] = len(method)
+        cells[entry + _PEER] = between - before
+        cells[entry + _METHOD] = before
         cells[entry + _PROTOCOL] = protocol
         self._words[entry // _WORD] = started_ns
         cells[entry + _PHASE] = 1

@@ -1,9 +1,10 @@
 cimport cython
 
+from litmus.native cimport copied
+
 
 cdef class Lease:
-    cdef object _mapping
-    cdef Py_ssize_t _offset
+    cdef unsigned char[::1] _cells
     cdef readonly object view
     cdef readonly Py_ssize_t size
     cdef readonly int size_class
@@ -14,7 +15,7 @@ cdef class Lease:
     cpdef Py_ssize_t unread_size(self)
     cpdef object room(self)
     cpdef object unread(self)
-    @cython.locals(start=cython.Py_ssize_t, stop=cython.Py_ssize_t)
+    @cython.locals(start=cython.Py_ssize_t)
     cpdef bytes peek(self, Py_ssize_t size)
     @cython.locals(taken=bytes)
     cpdef bytes take(self, Py_ssize_t size)

@@ -8,7 +8,6 @@ of failing them.
 from __future__ import annotations
 
 from collections import deque
-from mmap import mmap
 from typing import Protocol
 
 from litmus.memory.lease import Lease, LeaseError
@@ -44,10 +43,8 @@ class SizeClass:
         self.index = index
         self.size = size
         self.total = length // size
-        mapping = arena.obj
-        known = mapping if isinstance(mapping, mmap) and len(mapping) == len(arena) else None
         starts = (offset + i * size for i in reversed(range(self.total)))
-        self.free = [Lease(arena[start : start + size], index, known, start) for start in starts]
+        self.free = [Lease(arena[start : start + size], index) for start in starts]
 
 
 class Slab:

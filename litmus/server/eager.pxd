@@ -1,3 +1,5 @@
+from litmus.native cimport advance, iterator, refcount, run
+
 cdef list _caught
 cdef object _END
 
@@ -41,4 +43,5 @@ cdef class _Relay:
     cdef _end(self, error)
 
 
+cdef _iterator(awaitable)
 cdef tuple _prepared(loop, coroutine, context)

@@ -14,12 +14,14 @@ from __future__ import annotations
 import asyncio
 from asyncio import Task
 from asyncio.tasks import _enter_task, _leave_task, _register_task, _unregister_task
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from contextvars import Context, ContextVar
 from gc import get_referents
-from sys import getrefcount
+from types import CoroutineType
 from typing import Any, Final, Protocol
 from weakref import getweakrefcount
+
+from litmus.native import advance, iterator, refcount, run
 
 NAME: Final = "request"
 """The name of the tasks. asyncio would number them, which costs more than it tells."""
@@ -63,7 +65,7 @@ class Starter:
         loop = self._loop
         _enter_task(loop, spare.task)
         try:
-            over = spare.context.run(spare.begin, caller)
+            over = run(spare.context, spare.begin, caller)
         finally:
             _leave_task(loop, spare.task)
         if over and spare.is_unchanged(self._variables):
@@ -99,7 +101,7 @@ class _Spare:
         self._get_name = task.get_name
         copy = self.context
         relay = self.relay
-        self._references = getrefcount(task) + getrefcount(copy) + getrefcount(relay)
+        self._references = refcount(task) + refcount(copy) + refcount(relay)
         self._attributes: dict[str, object] | None = None  # until it is looked for
 
     def is_unchanged(self, variables: list[tuple[ContextVar[Any], object]]) -> bool:
@@ -111,7 +113,7 @@ class _Spare:
         copy = self.context
         relay = self.relay
         if (
-            getrefcount(task) + getrefcount(copy) + getrefcount(relay) != self._references
+            refcount(task) + refcount(copy) + refcount(relay) != self._references
             or getweakrefcount(task)
             or len(copy) != len(variables)
             or self._get_name() is not NAME
@@ -155,9 +157,8 @@ class _Relay:
         self._over = False
         try:
             self._awaitable = caller.call()
-            method = getattr(self._awaitable, "__await__", None)
-            self._inner = _wait_for(self._awaitable).__await__() if method is None else method()
-            self._waits_for = next(self._inner, _END)
+            self._inner = _iterator(self._awaitable)
+            self._waits_for = advance(self._inner, _END)
         except BaseException as error:
             self._end(error)
         else:
@@ -180,7 +181,7 @@ class _Relay:
             return self.throw(self._cancellation)
         else:
             try:
-                waits_for = next(self._inner, _END)
+                waits_for = advance(self._inner, _END)
             except BaseException as error:
                 self._end(error)
             else:
@@ -242,6 +243,15 @@ class _Relay:
 
 _END: Final = object()
 """What an iterator gives at its end."""
+
+
+def _iterator(awaitable: Any) -> Iterator[object]:
+    """What steps through an awaitable."""
+    if type(awaitable) is CoroutineType:
+        return iterator(awaitable)
+    method = getattr(awaitable, "__await__", None)
+    stepped: Iterator[object] = _wait_for(awaitable).__await__() if method is None else method()
+    return stepped
 
 
 async def _wait_for(awaitable: Awaitable[object]) -> None:

@@ -1,5 +1,6 @@
 cimport cython
 
+from litmus.native cimport now_ns
 from litmus.protocols.lines cimport RequestLine
 from litmus.protocols.machine cimport Sink, Stream
 from litmus.protocols.request cimport Request

@@ -10,12 +10,12 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable
-from time import monotonic_ns
 from typing import Any, Final
 
 from litmus.asgi import Message
 from litmus.log import escape
 from litmus.memory.flight import Phase, WireProtocol
+from litmus.native import now_ns
 from litmus.protocols.errors import ProtocolError
 from litmus.protocols.machine import Sink, Stream
 from litmus.protocols.request import Request
@@ -120,7 +120,7 @@ class Exchange(Sink):
         self._task: asyncio.Task[None] | None = None
         line = request.line
         engine.counters.request_begun()
-        self._started_ns = monotonic_ns()
+        self._started_ns = now_ns()
         wire = _HTTP2 if line.version == "2" else _HTTP1
         self._entry = engine.flight.begin(self._started_ns, wire, line.method, client.raw_name, line.target)
 
@@ -145,7 +145,7 @@ class Exchange(Sink):
         self._cut = True
         if self._task is not None:
             self._task.cancel("the worker is shutting down")
-        seconds = (monotonic_ns() - self._started_ns) / 1e9
+        seconds = (now_ns() - self._started_ns) / 1e9
         return f"{self._words()} from {self._client.name}, after {seconds:.1f} s"
 
     def expire(self) -> None:
@@ -465,7 +465,7 @@ class Exchange(Sink):
             request.line.version,
             self._status,
             self._size,
-            (monotonic_ns() - self._started_ns) / 1e9,
+            (now_ns() - self._started_ns) / 1e9,
             request.headers,
         )
 

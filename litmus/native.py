@@ -1,0 +1,44 @@
+"""What takes C a few instructions and Python a call or several: the only code of this project that is written twice.
+
+This is what the interpreted modules use. The compiled ones take in the functions of the same names from native.pxd,
+where they are inline, so this module is not compiled. There is nothing to be told apart from outside but the time that
+they take.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Iterator
+from contextvars import Context
+from sys import getrefcount as refcount
+from time import monotonic_ns as now_ns
+from typing import Any, TypeVar
+
+__all__ = ["advance", "copied", "iterator", "now_ns", "put", "refcount", "run"]
+
+Argument = TypeVar("Argument")
+Result = TypeVar("Result")
+
+
+def copied(cells: memoryview, start: int, stop: int) -> bytes:
+    """The bytes from ``start`` to ``stop``, which must lie within ``cells`` in this order."""
+    return cells[start:stop].tobytes()
+
+
+def put(cells: memoryview, start: int, data: bytes, size: int) -> None:
+    """Copy the first ``size`` bytes of ``data`` to ``start`` in ``cells``. There must be so many, and room for them."""
+    cells[start : start + size] = data if len(data) == size else data[:size]
+
+
+def iterator(coroutine: Coroutine[Any, Any, object]) -> Iterator[object]:
+    """What ``advance`` takes to step through a plain coroutine. It has the coroutine's ``throw`` and ``close``."""
+    return coroutine.__await__()
+
+
+def advance(awaited: Iterator[object], end: object) -> object:
+    """The next thing that it waits for, or ``end`` when it has come to its end."""
+    return next(awaited, end)
+
+
+def run(context: Context, function: Callable[[Argument], Result], argument: Argument) -> Result:
+    """Call ``function`` in ``context``."""
+    return context.run(function, argument)
