@@ -1,7 +1,7 @@
 """Compiles the hot modules: those with a ``.pxd`` beside them. Everything else about the build is in pyproject.toml.
 
-The ``.py`` is the only source: the ``.pxd`` only gives types to it (but see ``INLINE``). Without Cython or a C compiler the build goes on,
-and the interpreted modules do the same work.
+The ``.py`` is the only source: the ``.pxd`` only gives types to it (but see ``INLINE``). Without Cython or a C compiler
+the build goes on, and the interpreted modules do the same work.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 # See native.py: the same in C.
 
 cimport cython
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF
 from libc.string cimport memcpy
@@ -20,6 +20,18 @@ cdef extern from "Python.h":
 @cython.initializedcheck(False)
 cpdef inline bytes copied(unsigned char[::1] cells, Py_ssize_t start, Py_ssize_t stop):
     return PyBytes_FromStringAndSize(<const char*> &cells[0] + start, stop - start)
+
+
+cpdef inline bytes joined(bytes first, bytes second):
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(first)
+    cdef Py_ssize_t more = PyBytes_GET_SIZE(second)
+    cdef bytes both
+    if more == 0:
+        return first
+    both = PyBytes_FromStringAndSize(NULL, size + more)
+    memcpy(PyBytes_AS_STRING(both), PyBytes_AS_STRING(first), size)
+    memcpy(PyBytes_AS_STRING(both) + size, PyBytes_AS_STRING(second), more)
+    return both
 
 
 @cython.boundscheck(False)

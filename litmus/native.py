@@ -13,7 +13,7 @@ from sys import getrefcount as refcount
 from time import monotonic_ns as now_ns
 from typing import Any, TypeVar
 
-__all__ = ["advance", "copied", "iterator", "now_ns", "put", "refcount", "run"]
+__all__ = ["advance", "copied", "iterator", "joined", "now_ns", "put", "refcount", "run"]
 
 Argument = TypeVar("Argument")
 Result = TypeVar("Result")
@@ -22,6 +22,11 @@ Result = TypeVar("Result")
 def copied(cells: memoryview, start: int, stop: int) -> bytes:
     """The bytes from ``start`` to ``stop``, which must lie within ``cells`` in this order."""
     return cells[start:stop].tobytes()
+
+
+def joined(first: bytes, second: bytes) -> bytes:
+    """Both, one behind the other."""
+    return first + second
 
 
 def put(cells: memoryview, start: int, data: bytes, size: int) -> None:

@@ -5,10 +5,10 @@ from litmus.protocols.body cimport Decoder
 from litmus.protocols.limits cimport Limits
 from litmus.protocols.machine cimport Host, Sink, Stream
 from litmus.protocols.request cimport HeadParser, Request
-from litmus.protocols.response cimport Head, bodiless, chunk
+from litmus.protocols.response cimport Head, bodiless, chunk, response_head
 
 
-cdef Py_ssize_t _GLANCE, _HEAD_SHOWN
+cdef Py_ssize_t _GLANCE, _HEAD_SHOWN, JOIN_LIMIT
 cdef int _CR
 cdef long long _UNKNOWN, _NO_BODY
 cdef tuple _NEXT
@@ -44,7 +44,9 @@ cdef class Http1(Stream):
     cdef readonly int state
 
     cpdef received(self, Lease lease)
-    @cython.locals(head=Head, framing=cython.int, size=cython.Py_ssize_t, content=bytes)
+    @cython.locals(
+        head=Head, length=cython.longlong, added=bytes, framing=cython.int, size=cython.Py_ssize_t, content=bytes
+    )
     cpdef long long respond(self, int status, headers, bytes body, bint end) except -1
     @cython.locals(framing=cython.int, size=cython.Py_ssize_t)
     cpdef long long send_body(self, bytes data, bint end) except -1

@@ -23,11 +23,11 @@ from litmus.protocols.request import NO_BODY, HeadParser, Request
 from litmus.protocols.response import (
     CONTINUE,
     LAST_CHUNK,
-    Head,
     bodiless,
     chunk,
     error_response,
     interim_response,
+    response_head,
     trailer_lines,
 )
 from litmus.units import count
@@ -327,45 +327,45 @@ class Http1(Stream):
 
     def respond(self, status: int, headers: Headers, body: bytes, end: bool) -> int:
         """See ``Stream.respond``. Decides how the body is framed (RFC 9112, section 6)."""
-        head = Head(status, headers)
+        head = response_head(status, headers)
+        length = head.length
+        added = b""
+        size = len(body)
+        content = body
         framing = _LENGTH
         if bodiless(status, self._method):
             framing = _NO_CONTENT
-        elif head.length == _UNKNOWN:
+            content = b""
+            size = 0
+        elif length == _UNKNOWN:
             if end:
-                head.length = len(body)
-                head.add(b"content-length: %d\r\n" % len(body))
+                length = size
+                added = b"content-length: %d\r\n" % size
             elif self._version == "1.1":
                 framing = _CHUNKED
-                head.add(b"transfer-encoding: chunked\r\n")
+                added = b"transfer-encoding: chunked\r\n"
+                content = chunk(body) if body else b""
             else:
                 framing = _UNTIL_CLOSE
-        elif len(body) > head.length or (end and len(body) < head.length):
-            raise ResponseError(f"the body has {count(len(body), 'byte')}, Content-Length says {head.length}")
+        elif size > length or (end and size < length):
+            raise ResponseError(f"the body has {count(size, 'byte')}, Content-Length says {length}")
         if head.close or framing == _UNTIL_CLOSE or self._must_continue or not self._worth_discarding():
             # With 100 (Continue) never sent, nobody can tell whether the body will come.
             self._persistent = False
         if not self._persistent:
-            head.add(b"connection: close\r\n")
+            added += b"connection: close\r\n"
         elif self._version == "1.0":
-            head.add(b"connection: keep-alive\r\n")
-        size = len(body)
-        content = body
-        if framing == _CHUNKED:
-            content = chunk(body) if body else b""
-        elif framing == _NO_CONTENT:
-            content = b""
-            size = 0
+            added += b"connection: keep-alive\r\n"
         if len(content) < JOIN_LIMIT:
-            self._host.write(head.encode(self._host.date(), content))
+            self._host.write(head.encode(added, self._host.date(), content))
         else:
-            self._host.write(head.encode(self._host.date(), b""))
+            self._host.write(head.encode(added, self._host.date(), b""))
             self._host.write(content)
         if self.state == _CLOSED:
             return 0  # writing found the connection gone
         self._framing = framing
         self._must_continue = False
-        self._remaining = head.length - size
+        self._remaining = length - size
         if end:
             self._finish()
         return size

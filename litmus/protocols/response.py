@@ -5,9 +5,11 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Final
 
+from litmus.native import joined
 from litmus.protocols.body import UNKNOWN
 from litmus.protocols.errors import ResponseError
 from litmus.protocols.machine import Headers
+from litmus.protocols.remembering import remember
 from litmus.protocols.response_fields import CLOSE, CONTENT_LENGTH, DATE, HTTP1_ONLY, PLAIN, response_field
 
 LAST_CHUNK: Final = b"0\r\n\r\n"
@@ -18,57 +20,87 @@ _UNKNOWN, _PLAIN, _LENGTH, _DATE, _CLOSE, _HTTP1_ONLY = UNKNOWN, PLAIN, CONTENT_
 
 
 class Head:
-    """A response head in the making: the application's header section and what it says about framing.
+    """A response head: the application's header section, and what it says about framing. ``response_head`` makes them.
 
     Attributes:
+        status: the status code.
         length: the announced Content-Length, or ``UNKNOWN``.
         close: the application asked for ``Connection: close``.
+        recurs: all of its fields have been sent before.
     """
 
-    __slots__ = ("_has_date", "_parts", "close", "length", "status")
+    __slots__ = ("_date", "_has_date", "_lines", "_whole", "close", "length", "recurs", "status")
 
     def __init__(self, status: int, headers: Headers) -> None:
         self.status = status
         self.length = UNKNOWN
         self.close = False
+        self.recurs = True
         self._has_date = False
+        self._date: bytes | None = None
+        self._whole = b""  # with that date
         self._collect(headers)
 
     def _collect(self, headers: Headers) -> None:
         status = self.status
-        parts = [_status_line(status)]
+        lines = [_status_line(status)]
         for header in headers:
             field = response_field(header)
             kind = field.kind
+            if not field.recurs:
+                self.recurs = False
             if kind == _PLAIN or kind == _HTTP1_ONLY:
-                parts.append(field.line)
+                lines.append(field.line)
             elif kind == _LENGTH:
                 if status == 204:  # RFC 9110, section 8.6
                     continue
                 if self.length == _UNKNOWN:
                     self.length = field.length
-                    parts.append(field.line)
+                    lines.append(field.line)
                 elif self.length != field.length:
                     raise ResponseError("two different Content-Length headers")
             elif kind == _DATE:
                 self._has_date = True
-                parts.append(field.line)
+                lines.append(field.line)
             elif kind == _CLOSE:
                 self.close = True
-        self._parts = parts
+        self._lines = lines
 
-    def add(self, line: bytes) -> None:
-        """Append a header line of the server's own, CRLF included."""
-        self._parts.append(line)
+    def encode(self, added: bytes, date: bytes, body: bytes) -> bytes:
+        """The head on the wire, blank line included, and ``body`` behind it.
 
-    def encode(self, date: bytes, body: bytes) -> bytes:
-        """The head on the wire, blank line included, and ``body`` behind it."""
-        parts = self._parts
-        if not self._has_date:
-            parts.append(date)
-        parts.append(b"\r\n")
-        parts.append(body)
-        return b"".join(parts)
+        ``added`` are header lines of the server's own, and ``date`` is the one for heads without a Date, CRLF included.
+        """
+        if self._has_date:
+            date = b""
+        if added or not self.recurs:
+            return b"".join([*self._lines, added, date, b"\r\n", body])
+        if self._date is not date:  # it is another object once a second
+            self._date = date
+            self._whole = b"".join([*self._lines, date, b"\r\n"])
+        return joined(self._whole, body)
+
+
+def response_head(status: int, headers: Headers) -> Head:
+    """The head of a final response. Raises ResponseError when it cannot go out like this.
+
+    Most applications have few different ones, so those whose fields have all been sent before are remembered.
+    """
+    fields = tuple(headers)
+    try:
+        known = _HEADS.get(fields)
+    except TypeError:  # a list in place of a tuple, or of bytes something that has no hash
+        known = None
+    if known is not None and known.status == status:
+        return known
+    head = Head(status, fields)
+    if head.recurs:
+        remember(_HEADS, fields, head, _REMEMBERED)
+    return head
+
+
+_HEADS: Final[dict[tuple[tuple[bytes, bytes], ...], Head]] = {}
+_REMEMBERED: Final = 128
 
 
 def interim_response(status: int, headers: Headers) -> bytes:
@@ -91,9 +123,7 @@ def error_response(status: int, reason: str, date: bytes, *lines: bytes) -> byte
     """A whole plain-text error response that ends the connection. ``lines`` are more header lines, CRLF included."""
     body = error_body(status, reason)
     head = Head(status, [*ERROR_HEADERS, (b"content-length", b"%d" % len(body))])
-    for line in (*lines, b"connection: close\r\n"):
-        head.add(line)
-    return head.encode(date, body)
+    return head.encode(b"".join((*lines, b"connection: close\r\n")), date, body)
 
 
 ERROR_HEADERS: Final = [(b"content-type", b"text/plain; charset=utf-8")]

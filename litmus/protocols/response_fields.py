@@ -19,15 +19,17 @@ class ResponseField:
         kind: what it is to the server: one of the constants of this module.
         length: of ``Content-Length`` the number, else ``UNKNOWN``.
         line: its line in HTTP/1, CRLF included.
+        recurs: it was sent before. What is sent once is not worth remembering what it is part of.
         encoded: its representations in HTTP/2, an ``EncodedField``; None until they are asked for.
     """
 
-    __slots__ = ("encoded", "kind", "length", "line")
+    __slots__ = ("encoded", "kind", "length", "line", "recurs")
 
     def __init__(self, kind: int, line: bytes, length: int) -> None:
         self.kind = kind
         self.line = line
         self.length = length
+        self.recurs = False
         self.encoded: Any = None
 
 
@@ -40,7 +42,10 @@ def response_field(header: tuple[bytes, bytes]) -> ResponseField:
         field = _FIELDS.get(header)
     except TypeError:  # a list in place of a tuple, or of bytes something that has no hash
         field = None
-    return _look_at(header) if field is None else field
+    if field is None:
+        return _look_at(header)
+    field.recurs = True
+    return field
 
 
 _KINDS: Final[dict[bytes, int]] = {}

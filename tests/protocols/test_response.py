@@ -5,14 +5,14 @@ from typing import Any
 import pytest
 
 from litmus.protocols.errors import ResponseError
-from litmus.protocols.response import UNKNOWN, Head, error_response
+from litmus.protocols.response import UNKNOWN, error_response, response_head
 
 DATE = b"date: Sat, 21 Nov 2026 00:00:00 GMT\r\n"
-TWICE = range(2)  # what is known of a field the second time must be what was found out the first time
+AGAIN = range(3)  # what is known of a field or of a head the next time must be what was found out the first time
 
 
 def encode(headers: Any, status: int = 200) -> bytes:
-    return Head(status, headers).encode(DATE, b"body")
+    return response_head(status, headers).encode(b"", DATE, b"body")
 
 
 @pytest.mark.parametrize(
@@ -31,47 +31,47 @@ def encode(headers: Any, status: int = 200) -> bytes:
     ],
 )
 def test_a_field(header: Any, line: bytes) -> None:
-    for _ in TWICE:
+    for _ in AGAIN:
         assert encode([header]) == b"HTTP/1.1 200 OK\r\n" + line + DATE + b"\r\nbody"
 
 
 @pytest.mark.parametrize("name", [b"", b"a b", b"a:", b"a\r\n", b"\xe4", "text"])
 def test_a_bad_name(name: Any) -> None:
-    for _ in TWICE:
+    for _ in AGAIN:
         with pytest.raises(ResponseError, match="header name"):
             encode([(name, b"value")])
 
 
 @pytest.mark.parametrize("value", [b"a\r\nb: c", b"a\n", b"\r", b"\0", b"a\r\n b", bytearray(b"a\nb")])
 def test_a_value_that_would_break_out_of_its_line(value: Any) -> None:
-    for _ in TWICE:
+    for _ in AGAIN:
         with pytest.raises(ResponseError, match=r"CR, LF or NUL: b'x'"):
             encode([(b"x", value)])
 
 
 def test_what_the_application_says_about_framing() -> None:
-    for _ in TWICE:
-        head = Head(200, [(b"content-length", b"12"), (b"Connection", b"Close")])
+    for _ in AGAIN:
+        head = response_head(200, [(b"content-length", b"12"), (b"Connection", b"Close")])
         assert (head.length, head.close) == (12, True)
-        head = Head(204, [(b"content-length", b"12"), (b"connection", b"upgrade")])
+        head = response_head(204, [(b"content-length", b"12"), (b"connection", b"upgrade")])
         assert (head.length, head.close) == (UNKNOWN, False)
         for bad in ([(b"content-length", b"-1")], [(b"content-length", b"1"), (b"content-length", b"2")]):
             with pytest.raises(ResponseError):
-                Head(200, bad)
+                response_head(200, bad)
 
 
 def test_a_length_that_is_repeated_is_sent_once() -> None:
-    for _ in TWICE:
+    for _ in AGAIN:
         assert encode([(b"content-length", b"4"), (b"Content-Length", b"4")]).count(b"4\r\n") == 1
 
 
 def test_a_date_of_the_applications_own() -> None:
-    for _ in TWICE:
+    for _ in AGAIN:
         assert encode([(b"Date", b"then")]) == b"HTTP/1.1 200 OK\r\nDate: then\r\n\r\nbody"
 
 
 def test_more_fields_than_are_remembered() -> None:
-    for _ in TWICE:
+    for _ in AGAIN:
         for number in range(2000):
             assert b"\r\nx: %d\r\n" % number in encode([(b"x", b"%d" % number)])
 
@@ -104,3 +104,32 @@ def test_an_error_response_says_what_it_is_and_why() -> None:
         b"connection: close",
         DATE.rstrip(),
     ]
+
+
+def test_a_head_that_is_known() -> None:
+    fields = [(b"x-known", b"1"), (b"content-length", b"4")]
+    for _ in AGAIN:
+        head = response_head(200, fields)
+        assert head.recurs == (head is response_head(200, tuple(fields)))
+
+
+def test_a_head_that_is_known_with_another_status_date_or_line() -> None:
+    fields = [(b"x-other", b"1")]
+    later = DATE.replace(b"00:00:00", b"00:00:01")
+    for _ in AGAIN:
+        for status, phrase in ((200, b"OK"), (404, b"Not Found")):
+            for date in (DATE, later):
+                for added in (b"", b"connection: close\r\n"):
+                    head = b"HTTP/1.1 %d %b\r\nx-other: 1\r\n%b%b\r\n" % (status, phrase, added, date)
+                    assert response_head(status, fields).encode(added, date, b"body") == head + b"body"
+                    assert response_head(status, fields).encode(added, date, b"") == head
+
+
+def test_fields_that_are_changed_after_their_head_is_known() -> None:
+    fields = [(b"x-changed", b"1")]
+    for _ in AGAIN:
+        assert b"x-changed: 1\r\n" in encode(fields)
+    fields[0] = (b"x-changed", b"2")
+    assert b"x-changed: 2\r\n" in encode(fields)
+    fields.clear()
+    assert b"x-changed" not in encode(fields)
