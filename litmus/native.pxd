@@ -12,6 +12,7 @@ cdef extern from "Python.h":
     int PyIter_Send(object iterator, object value, PyObject** result) except -1
     int PyContext_Enter(object context) except -1
     int PyContext_Exit(object context) except -1
+    cpdef object bound "PyMethod_New" (object function, object instance)
     cpdef Py_ssize_t refcount "Py_REFCNT" (object)
 
 

@@ -11,9 +11,10 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextvars import Context
 from sys import getrefcount as refcount
 from time import monotonic_ns as now_ns
+from types import MethodType
 from typing import Any, TypeVar
 
-__all__ = ["advance", "copied", "iterator", "joined", "now_ns", "put", "refcount", "run"]
+__all__ = ["advance", "bound", "copied", "iterator", "joined", "now_ns", "put", "refcount", "run"]
 
 Argument = TypeVar("Argument")
 Result = TypeVar("Result")
@@ -22,6 +23,11 @@ Result = TypeVar("Result")
 def copied(cells: memoryview, start: int, stop: int) -> bytes:
     """The bytes from ``start`` to ``stop``, which must lie within ``cells`` in this order."""
     return cells[start:stop].tobytes()
+
+
+def bound(function: Callable[..., Any], instance: object) -> MethodType:
+    """The method that a function of a class is of its instance."""
+    return MethodType(function, instance)
 
 
 def joined(first: bytes, second: bytes) -> bytes:

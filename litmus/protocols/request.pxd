@@ -4,6 +4,7 @@ from litmus.protocols.fields cimport Field, FieldParser
 from litmus.protocols.lines cimport LineParser, RequestLine
 from litmus.protocols.remembering cimport remember
 
+cdef Py_ssize_t _REMEMBERED, _REMEMBERED_SIZE, _REMEMBERED_HEAD
 cdef int _PLAIN, _DROPPED, _HOST, _CONTENT_LENGTH, _CONNECTION, _EXPECT, _UPGRADE, _CLOSE, _KEEP_ALIVE, _SWITCH
 
 
@@ -27,7 +28,6 @@ cdef class HeadParser:
     cdef dict _known
     cdef Py_ssize_t _most
 
-    @cython.locals(known=Request)
     cpdef Request recall(self, bytes head)
     @cython.locals(
         line=RequestLine, request_line=bytes, section=bytes, known=Request, request=Request, news=cython.longlong

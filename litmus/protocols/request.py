@@ -30,7 +30,8 @@ NO_BODY: Final = 0
 
 
 class Request:
-    """A request as it came over the wire, whatever the protocol.
+    """A request as it came over the wire, whatever the protocol. The same one may be served again and again, so nothing
+    in it is changed, and an application gets a copy of its headers.
 
     Attributes:
         line: method, target and version.
@@ -58,7 +59,7 @@ class Request:
         """The request that has the same header section below another request line."""
         other = Request.__new__(Request)
         other.line = line
-        other.headers = self.headers.copy()
+        other.headers = self.headers
         other.body = self.body
         other.keep_alive = self.keep_alive
         other.expects_continue = self.expects_continue
@@ -104,8 +105,7 @@ class HeadParser:
         """The request of a head that is remembered whole: then ``head`` is one, and nothing else."""
         if len(head) > _REMEMBERED_HEAD:
             return None
-        known = self._heads.get(head)
-        return None if known is None else known.below(known.line)
+        return self._heads.get(head)
 
     def parse(self, head: bytes) -> Request:
         """Parse a head, blank line included (RFC 9112, sections 2 to 6).
@@ -121,15 +121,15 @@ class HeadParser:
             return request
         known = self._known.get(section)
         if known is not None:
-            request = known.below(line)
+            request = known if known.line is line else known.below(line)
             if len(head) <= _REMEMBERED_HEAD:  # not before its second time: most don't come again
-                remember(self._heads, head, known.below(line), _REMEMBERED)
+                remember(self._heads, head, request, _REMEMBERED)
             return request
         news = self.fields.news
         request = self._read(section, line)
-        # What has something new in each request is not worth it. The application may change the request's own list.
+        # What has something new in each request is not worth it.
         if self.fields.news == news and len(section) <= _REMEMBERED_SIZE:
-            remember(self._known, section, request.below(line), _REMEMBERED)
+            remember(self._known, section, request, _REMEMBERED)
         return request
 
     def _read(self, section: bytes, line: RequestLine) -> Request:

@@ -1,6 +1,6 @@
 cimport cython
 
-from litmus.native cimport now_ns
+from litmus.native cimport bound, now_ns
 from litmus.protocols.lines cimport RequestLine
 from litmus.protocols.machine cimport Sink, Stream
 from litmus.protocols.request cimport Request
@@ -14,6 +14,9 @@ cdef int _RESPONDING, _FINISHING, _HTTP1, _HTTP2
 
 @cython.locals(exchange=Exchange)
 cpdef serve(Engine engine, Request request, Stream stream, Client client)
+
+
+cdef object _RECEIVE, _SEND
 
 
 cdef class Exchange(Sink):

@@ -15,7 +15,7 @@ from typing import Any, Final
 from litmus.asgi import Message
 from litmus.log import escape
 from litmus.memory.flight import Phase, WireProtocol
-from litmus.native import now_ns
+from litmus.native import bound, now_ns
 from litmus.protocols.errors import ProtocolError
 from litmus.protocols.machine import Sink, Stream
 from litmus.protocols.request import Request
@@ -167,9 +167,8 @@ class Exchange(Sink):
     def call(self) -> Awaitable[None]:
         """Call the application."""
         engine = self.engine
-        return engine.application(
-            http_scope(self._client.template, self._request, engine.state), self.receive, self.send
-        )
+        scope = http_scope(self._client, self._request, engine.state)
+        return engine.application(scope, bound(_RECEIVE, self), bound(_SEND, self))
 
     def ended(self, error: BaseException | None) -> None:
         """The application has left: see what has become of the response."""
@@ -472,6 +471,11 @@ class Exchange(Sink):
     def _words(self) -> str:
         """The request for the log."""
         return in_words(self._request.line.method, self._request.line.target)
+
+
+# To look these up for each request takes longer than to bind them.
+_RECEIVE: Final = Exchange.__dict__["receive"]
+_SEND: Final = Exchange.__dict__["send"]
 
 
 def _accepts_trailers(request: Request) -> bool:

@@ -12,7 +12,11 @@ cdef class Client:
     cdef readonly str name
     cdef readonly bytes raw_name
     cdef readonly dict template
+    cdef RequestLine _line
+
+    @cython.locals(template=dict, raw_path=bytes, root_path=str, path=str)
+    cpdef dict below(self, RequestLine line)
 
 
-@cython.locals(scope=dict, line=RequestLine, raw_path=bytes, root_path=str, path=str)
-cpdef dict http_scope(dict template, Request request, dict state)
+@cython.locals(scope=dict)
+cpdef dict http_scope(Client client, Request request, dict state)

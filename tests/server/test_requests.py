@@ -15,7 +15,7 @@ from support.apps import Gated, Routes, echo, hello, read_body, respond
 from support.server import serve
 from support.turns import next_turn
 
-from litmus.asgi import Receive, Scope, Send
+from litmus.asgi import VERSIONS, Receive, Scope, Send
 from litmus.memory.scoreboard import BYTES_IN, BYTES_OUT, CONNECTIONS_TOTAL, REQUESTS_TOTAL, RESPONSES_1XX
 
 
@@ -194,20 +194,35 @@ def test_each_request_has_its_own_copy_of_the_state() -> None:
 
 
 def test_what_an_application_does_to_its_scope_stays_there() -> None:
+    """However often the same head comes, and is known by then."""
     app = ScopeApp()
     with serve(app) as server, server.connect() as client:
-        client.get()
-        first = app.scopes[0]
-        first["path"] = "/changed"
-        first["headers"].append((b"x", b"y"))
-        first["added"] = 1
-        first["client"] = None
-        client.get()
-    second = app.scopes[1]
-    assert second["path"] == "/"
-    assert second["headers"] == [(b"host", b"a")]
-    assert "added" not in second
-    assert second["client"] is not None
+        for _ in range(5):
+            client.get()
+            scope = app.scopes[-1]
+            assert scope["path"] == "/"
+            assert scope["headers"] == [(b"host", b"a")]
+            assert scope["asgi"] == VERSIONS
+            assert scope["client"] is not None
+            assert not {"added"} & (scope.keys() | scope["state"].keys() | scope["extensions"].keys())
+            scope["path"] = "/changed"
+            scope["headers"].append((b"x", b"y"))
+            scope["asgi"].clear()
+            scope["client"] = None
+            for part in (scope, scope["state"], scope["extensions"]):
+                part["added"] = 1
+
+
+def test_requests_of_one_connection_that_differ_by_turns() -> None:
+    """A connection remembers what its last request line said."""
+    app = ScopeApp()
+    with serve(app) as server, server.connect() as client:
+        for _ in range(3):
+            for path, query in (("/a", b""), ("/a", b"q"), ("/b%20", b"")):
+                client.get(path + "?" * bool(query) + query.decode())
+                scope = app.scopes[-1]
+                assert (scope["raw_path"], scope["query_string"]) == (path.encode(), query)
+                assert scope["path"] == path.replace("%20", " ")
 
 
 @pytest.mark.parametrize("name", ["extensions", "asgi"])

@@ -81,9 +81,7 @@ class Requests(Streams):
             return
         request: Request | None = None
         if ended:
-            known: Request | None = self._decoder.recall(block)
-            if known is not None:
-                request = known.below(known.line)
+            request = self._decoder.recall(block)
         if request is None:
             request = self._request(stream_id, ended, block)
             if request is None:
@@ -154,7 +152,7 @@ class Requests(Streams):
             self._turn_away(stream_id, ended, error, fields)
             return None
         if ended:
-            self._decoder.remember(block, request.below(request.line))
+            self._decoder.remember(block, request)
         return request
 
     def _limit(self, request: Request) -> int:

@@ -14,7 +14,7 @@ from support.wire import Call, Wire
 from litmus.asgi import Receive, Scope, Send
 from litmus.server.scope import Client, http_scope
 
-TEMPLATE = Client(("192.0.2.1", 4711), ("192.0.2.2", 80), "http", "").template
+CLIENT = Client(("192.0.2.1", 4711), ("192.0.2.2", 80), "http", "")
 
 
 def on_machine(row: Row, cut: Callable[[bytes], Sequence[bytes]]) -> Seen:
@@ -23,7 +23,7 @@ def on_machine(row: Row, cut: Callable[[bytes], Sequence[bytes]]) -> Seen:
     wire = Wire(reader).feed_all(cut(row.data))
     if row.finishes and not wire.closed:
         wire.eof()
-    whole = tuple(_asked(http_scope(TEMPLATE, call.request, {}), call.body) for call in reader.whole)
+    whole = tuple(_asked(http_scope(CLIENT, call.request, {}), call.body) for call in reader.whole)
     told = [call for call in wire.calls if call.gone]
     return Seen(whole, len(told), statuses(wire.out, whole), wire.ended or wire.closed)
 
