@@ -11,7 +11,8 @@ from litmus.protocols.response cimport Head, bodiless, chunk, response_head
 cdef Py_ssize_t _GLANCE, _HEAD_SHOWN, JOIN_LIMIT
 cdef int _CR
 cdef long long _UNKNOWN, _NO_BODY
-cdef tuple _NEXT
+cdef bytes _NEXT
+cdef int _EVENTS, _ILLEGAL
 cdef tuple _DEADLINE
 cdef int _IDLE, _HEAD, _BODY, _RESPONSE, _DISCARD, _LINGER, _CLOSED
 cdef int _PARTIAL, _REQUEST, _REQUEST_WITH_BODY, _BODY_END, _RESPONSE_END, _RESPONSE_CLOSE, _RESPONSE_LINGER
@@ -31,6 +32,7 @@ cdef class Http1(Stream):
     cdef bint _half_closed
     cdef bytes _method
     cdef bint _must_continue
+    cdef bint _old
     cdef bint _persistent
     cdef long long _progress
     cdef long long _remaining
@@ -38,7 +40,6 @@ cdef class Http1(Stream):
     cdef Py_ssize_t _scanned
     cdef object _successor
     cdef object _upgrade
-    cdef str _version
     cdef readonly bint hungry
     cdef public Lease lease
     cdef readonly int state

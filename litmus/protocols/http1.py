@@ -105,10 +105,11 @@ _IDLE, _HEAD, _BODY, _RESPONSE, _DISCARD, _LINGER, _CLOSED = map(int, State)
     _BREACH,
     _CUT,
 ) = map(int, Event)
-_ILLEGAL: Final = -1
+_ILLEGAL: Final = 255
 _CR: Final = 13
 _NO_BODY, _UNKNOWN = NO_BODY, UNKNOWN
-_NEXT: Final = tuple(tuple(int(TRANSITIONS.get((state, event), _ILLEGAL)) for event in Event) for state in State)
+_EVENTS: Final = len(Event)
+_NEXT: Final = bytes(TRANSITIONS.get((state, event), _ILLEGAL) for state in State for event in Event)
 
 DEADLINES: Final = {
     State.IDLE: Deadline.KEEP_ALIVE,
@@ -162,6 +163,7 @@ class Http1(Stream):
         "_limits",
         "_method",
         "_must_continue",
+        "_old",
         "_parser",
         "_persistent",
         "_progress",
@@ -170,7 +172,6 @@ class Http1(Stream):
         "_scanned",
         "_successor",
         "_upgrade",
-        "_version",
         "hungry",
         "lease",
         "state",
@@ -197,7 +198,7 @@ class Http1(Stream):
         self._progress = 0
         self._must_continue = False
         self._method = b""
-        self._version = "1.1"
+        self._old = False
         self._framing = _NOT_STARTED
         self._remaining = 0
 
@@ -341,12 +342,12 @@ class Http1(Stream):
             if end:
                 length = size
                 added = b"content-length: %d\r\n" % size
-            elif self._version == "1.1":
+            elif self._old:
+                framing = _UNTIL_CLOSE
+            else:
                 framing = _CHUNKED
                 added = b"transfer-encoding: chunked\r\n"
                 content = chunk(body) if body else b""
-            else:
-                framing = _UNTIL_CLOSE
         elif size > length or (end and size < length):
             raise ResponseError(f"the body has {count(size, 'byte')}, Content-Length says {length}")
         if head.close or framing == _UNTIL_CLOSE or self._must_continue or not self._worth_discarding():
@@ -354,7 +355,7 @@ class Http1(Stream):
             self._persistent = False
         if not self._persistent:
             added += b"connection: close\r\n"
-        elif self._version == "1.0":
+        elif self._old:
             added += b"connection: keep-alive\r\n"
         if len(content) < JOIN_LIMIT:
             self._host.write(head.encode(added, self._host.date(), content))
@@ -397,7 +398,7 @@ class Http1(Stream):
     def send_interim(self, status: int, headers: Headers) -> None:
         """See ``Stream.send_interim``. HTTP/1.0 has none (RFC 9110, section 15.2)."""
         data = interim_response(status, headers)
-        if self._version == "1.1" and self._framing == _NOT_STARTED and self.state != _CLOSED:
+        if not self._old and self._framing == _NOT_STARTED and self.state != _CLOSED:
             self._host.write(data)
             self._host.interim(status)
 
@@ -468,7 +469,7 @@ class Http1(Stream):
         return lease is not None and lease.start < lease.end
 
     def _move(self, event: int) -> None:
-        state = _NEXT[self.state][event]
+        state = _NEXT[self.state * _EVENTS + event]
         assert state != _ILLEGAL, f"{Event(event).name} in state {State(self.state).name}"
         self.state = state
 
@@ -513,7 +514,7 @@ class Http1(Stream):
         self._requests += 1
         self._burst += 1
         self._method = request.line.method
-        self._version = request.line.version
+        self._old = request.line.old
         self._persistent = request.keep_alive and not self._draining and self._requests != self._limits.requests
         self._framing = _NOT_STARTED
         self._must_continue = request.expects_continue

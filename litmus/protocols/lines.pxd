@@ -13,6 +13,7 @@ cdef class RequestLine:
     cdef readonly str verb
     cdef readonly bytes target
     cdef readonly str version
+    cdef readonly bint old
     cdef readonly bytes authority
     cdef readonly str path
     cdef readonly bytes raw_path

@@ -20,13 +20,14 @@ class RequestLine:
         verb: the same as text.
         target: the request target as sent: ``/path?query``, ``http://host/path``, ``*``.
         version: "1.0", "1.1" or "2".
+        old: it is 1.0.
         authority: that of an absolute target, else empty.
         path: the path, decoded. What is not UTF-8 in it has been replaced.
         raw_path: the path as sent.
         query: what is behind the question mark, as sent.
     """
 
-    __slots__ = ("authority", "method", "path", "query", "raw_path", "target", "verb", "version")
+    __slots__ = ("authority", "method", "old", "path", "query", "raw_path", "target", "verb", "version")
 
     def __init__(self, method: bytes, target: bytes, version: str, authority: bytes, origin: bytes) -> None:
         """``origin`` is the target in origin-form. Raises ProtocolError when its path cannot be decoded."""
@@ -34,6 +35,7 @@ class RequestLine:
         self.verb = method.decode("ascii")
         self.target = target
         self.version = version
+        self.old = version == "1.0"
         self.authority = authority
         self.raw_path, _, self.query = origin.partition(b"?")
         self.path = _decoded(self.raw_path) if _PERCENT in self.raw_path else self.raw_path.decode("ascii")

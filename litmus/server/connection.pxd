@@ -10,6 +10,8 @@ from litmus.server.scope cimport Client
 
 
 cdef int _KEEP_ALIVE, _FIRST_BYTE
+cdef Py_ssize_t _GATHER_LEAST, _GATHER_MOST
+cdef long long _UNKNOWN
 
 
 cdef class Connection(Host):
@@ -31,7 +33,7 @@ cdef class Connection(Host):
     cdef bint _running
     cdef bint _served
     cdef object _transport
-    cdef object _unsent
+    cdef long long _unsent
     cdef bint _waiting
     cdef bint _wake_scheduled
     cdef public long long due
@@ -41,6 +43,8 @@ cdef class Connection(Host):
     cpdef get_buffer(self, sizehint)
     cpdef buffer_updated(self, Py_ssize_t nbytes)
     cpdef flush(self)
+    @cython.locals(size=cython.Py_ssize_t)
+    cpdef write(self, bytes data)
     @cython.locals(deadline=cython.int, asked=cython.bint, began=cython.longlong)
     cpdef idleness(self)
     cdef _flush_early(self)
