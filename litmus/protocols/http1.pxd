@@ -30,6 +30,7 @@ cdef class Http1(Stream):
     cdef bint _draining
     cdef int _framing
     cdef bint _half_closed
+    cdef Head _head
     cdef bytes _method
     cdef bint _must_continue
     cdef bint _old

@@ -23,6 +23,7 @@ from litmus.protocols.request import NO_BODY, HeadParser, Request
 from litmus.protocols.response import (
     CONTINUE,
     LAST_CHUNK,
+    Head,
     bodiless,
     chunk,
     error_response,
@@ -159,6 +160,7 @@ class Http1(Stream):
         "_draining",
         "_framing",
         "_half_closed",
+        "_head",
         "_host",
         "_limits",
         "_method",
@@ -200,6 +202,7 @@ class Http1(Stream):
         self._method = b""
         self._old = False
         self._framing = _NOT_STARTED
+        self._head: Head | None = None  # of the last response
         self._remaining = 0
 
     @property
@@ -328,7 +331,10 @@ class Http1(Stream):
 
     def respond(self, status: int, headers: Headers, body: bytes, end: bool) -> int:
         """See ``Stream.respond``. Decides how the body is framed (RFC 9112, section 6)."""
-        head = response_head(status, headers)
+        head = self._head
+        if head is None or not head.is_of(status, headers):
+            head = response_head(status, headers)
+            self._head = head if head.recurs else None  # one that does not would only take memory
         length = head.length
         added = b""
         size = len(body)

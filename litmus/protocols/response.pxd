@@ -20,8 +20,12 @@ cdef class Head:
     cdef list _lines
     cdef bytes _whole
 
-    @cython.locals(lines=list, field=ResponseField, kind=cython.int)
+    cdef readonly tuple fields
+
+    @cython.locals(lines=list, pairs=list, field=ResponseField, kind=cython.int)
     cdef _collect(self, headers)
+    @cython.locals(fields=tuple, index=cython.Py_ssize_t)
+    cpdef bint is_of(self, int status, headers) except -1
     cpdef bytes encode(self, bytes added, bytes date, bytes body)
 
 

@@ -27,9 +27,10 @@ class Head:
         length: the announced Content-Length, or ``UNKNOWN``.
         close: the application asked for ``Connection: close``.
         recurs: all of its fields have been sent before.
+        fields: those, as they were sent then; None for those that were not.
     """
 
-    __slots__ = ("_date", "_has_date", "_lines", "_whole", "close", "length", "recurs", "status")
+    __slots__ = ("_date", "_has_date", "_lines", "_whole", "close", "fields", "length", "recurs", "status")
 
     def __init__(self, status: int, headers: Headers) -> None:
         self.status = status
@@ -44,9 +45,11 @@ class Head:
     def _collect(self, headers: Headers) -> None:
         status = self.status
         lines = [_status_line(status)]
+        pairs = []
         for header in headers:
             field = response_field(header)
             kind = field.kind
+            pairs.append(field.pair)
             if not field.recurs:
                 self.recurs = False
             if kind == _PLAIN or kind == _HTTP1_ONLY:
@@ -65,6 +68,17 @@ class Head:
             elif kind == _CLOSE:
                 self.close = True
         self._lines = lines
+        self.fields = tuple(pairs)
+
+    def is_of(self, status: int, headers: Headers) -> bool:
+        """Whether this is the head of these very objects, which takes less than a look-up to find out."""
+        fields = self.fields
+        if status != self.status or type(headers) is not list or len(headers) != len(fields):
+            return False
+        for index in range(len(fields)):  # noqa: SIM110 - compiled, this is a loop in C
+            if headers[index] is not fields[index]:
+                return False
+        return True
 
     def encode(self, added: bytes, date: bytes, body: bytes) -> bytes:
         """The head on the wire, blank line included, and ``body`` behind it.
@@ -95,11 +109,11 @@ def response_head(status: int, headers: Headers) -> Head:
         return known
     head = Head(status, fields)
     if head.recurs:
-        remember(_HEADS, fields, head, _REMEMBERED)
+        remember(_HEADS, head.fields, head, _REMEMBERED)
     return head
 
 
-_HEADS: Final[dict[tuple[tuple[bytes, bytes], ...], Head]] = {}
+_HEADS: Final[dict[tuple[tuple[bytes, bytes] | None, ...], Head]] = {}
 _REMEMBERED: Final = 128
 
 

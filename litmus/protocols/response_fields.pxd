@@ -9,6 +9,7 @@ cdef class ResponseField:
     cdef readonly int kind
     cdef readonly long long length
     cdef readonly bytes line
+    cdef public tuple pair
     cdef public bint recurs
     cdef public object encoded
 

@@ -19,16 +19,18 @@ class ResponseField:
         kind: what it is to the server: one of the constants of this module.
         length: of ``Content-Length`` the number, else ``UNKNOWN``.
         line: its line in HTTP/1, CRLF included.
+        pair: name and value as the application first sent them, if the field is remembered, else None.
         recurs: it was sent before. What is sent once is not worth remembering what it is part of.
         encoded: its representations in HTTP/2, an ``EncodedField``; None until they are asked for.
     """
 
-    __slots__ = ("encoded", "kind", "length", "line", "recurs")
+    __slots__ = ("encoded", "kind", "length", "line", "pair", "recurs")
 
     def __init__(self, kind: int, line: bytes, length: int) -> None:
         self.kind = kind
         self.line = line
         self.length = length
+        self.pair: tuple[bytes, bytes] | None = None
         self.recurs = False
         self.encoded: Any = None
 
@@ -69,7 +71,9 @@ def _look_at(header: tuple[bytes, bytes]) -> ResponseField:
     elif kind == CLOSE and b"close" not in value.lower():
         kind = DROPPED
     field = ResponseField(kind, line, length)
-    if len(line) <= _REMEMBERED_LINE and type(header) is tuple and type(value) is bytes:
+    # Nothing else is sure to stay what it is.
+    if len(line) <= _REMEMBERED_LINE and type(header) is tuple and type(name) is bytes and type(value) is bytes:
+        field.pair = header
         remember(_FIELDS, header, field, _REMEMBERED)
     return field
 

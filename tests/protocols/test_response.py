@@ -133,3 +133,23 @@ def test_fields_that_are_changed_after_their_head_is_known() -> None:
     assert b"x-changed: 2\r\n" in encode(fields)
     fields.clear()
     assert b"x-changed" not in encode(fields)
+
+
+def test_a_head_is_that_of_the_very_fields_that_are_known() -> None:
+    field, equal = (b"x-very", b"1"), (b"x-very", bytes(bytearray(b"1")))
+    for _ in AGAIN:
+        head = response_head(200, [field])
+    assert head.is_of(200, [field])
+    assert response_head(200, [equal]) is head
+    for status, headers in ((404, [field]), (200, [field, field]), (200, []), (200, (field,)), (200, [equal])):
+        assert not head.is_of(status, headers)
+
+
+def test_a_value_that_changes_without_being_another_object() -> None:
+    memory = bytearray(b"1")
+    header: Any = (b"x-changing", memoryview(memory).toreadonly())
+    for _ in AGAIN:
+        assert b"x-changing: 1\r\n" in encode([(b"x-changing", b"1")])
+        assert b"x-changing: 1\r\n" in encode([header])
+    memory[:] = b"2"
+    assert b"x-changing: 2\r\n" in encode([header])
