@@ -320,7 +320,7 @@ class WebSocketSettings:
     compression_least: int = option(
         Size("0 B", "1 GiB"), "256 B", "From how many bytes on a message is worth compressing."
     )
-    compression_level: int = option(Whole(1, 9), 6, "How well: 1 is fast, 9 is small.")
+    compression_level: int = option(Whole(1, 9), 1, "How well: 1 is fast, 9 is small.")
     compression_memory: int = option(
         Whole(1, 9), 5, "zlib's memory level: each connection takes 2 ** (9 + level) bytes for it."
     )

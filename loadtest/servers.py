@@ -108,7 +108,7 @@ def _litmus(python: str, setup: Setup) -> list[str]:
         "log.level": "warning",
     }
     if setup.crowded:
-        options["timeouts.keep_alive"] = f"{IDLE_SECONDS}s"
+        options["timeouts.keep_alive"] = options["websocket.ping_interval"] = f"{IDLE_SECONDS}s"
     settings = [f"--set={key}={value}" for key, value in options.items()]
     return [
         *(python, "-m", "litmus.cli.litmusd", setup.target),

@@ -100,9 +100,9 @@ def http_scope(client: Client, request: Request, state: dict[str, Any]) -> Scope
     return scope
 
 
-def websocket_scope(template: Scope, request: Request, state: dict[str, Any], subprotocols: list[str]) -> Scope:
+def websocket_scope(client: Client, request: Request, state: dict[str, Any], subprotocols: list[str]) -> Scope:
     """The scope of one WebSocket (ASGI, "WebSocket connection scope"): that of its request, but for a few keys."""
-    scope = http_scope(template, request, state)
+    scope = http_scope(client, request, state)
     scope["type"] = "websocket"
     scope["scheme"] = "wss" if scope["scheme"] == "https" else "ws"
     scope["subprotocols"] = subprotocols

@@ -195,7 +195,7 @@ class Session(Receiver):
         """Call the application."""
         engine = self._engine
         assert self._handshake is not None
-        scope = websocket_scope(self._client.template, self._request, engine.state, self._handshake.subprotocols)
+        scope = websocket_scope(self._client, self._request, engine.state, self._handshake.subprotocols)
         return engine.application(scope, self.receive, self.send)
 
     def ended(self, error: BaseException | None) -> None:

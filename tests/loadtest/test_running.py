@@ -70,7 +70,6 @@ def test_each_peer_answers_rightly_over_http2(name: str, cpu: int) -> None:
         running.await_answer(started.process, started.port, WORKLOADS["h2-post"])
 
 
-@pytest.mark.xfail(reason="Litmus does not speak WebSocket yet", raises=MeasurementError, strict=True)
 @pytest.mark.parametrize("name", OVER[Protocol.WEBSOCKET])
 def test_litmus_answers_rightly_over_websocket(name: str, cpu: int) -> None:
     with running.running(litmus(), WORKLOADS[name], cpu, crowded=WORKLOADS[name].crowded):
