@@ -76,6 +76,7 @@ class Session(Receiver):
         "_connected",
         "_cut",
         "_denial",
+        "_dismissed",
         "_draining",
         "_engine",
         "_entry",
@@ -117,6 +118,7 @@ class Session(Receiver):
         self._reason = ""
         self._cut = False  # at the end of a drain
         self._draining = False
+        self._dismissed = False  # closed by us, and the application has not asked for it
         self._awaiting = False  # an answer to a ping
         self._quiet_since = 0
         self._queue: deque[str | bytes] = deque()
@@ -239,7 +241,7 @@ class Session(Receiver):
             if self._left:
                 raise ClientDisconnected(_GONE)
             return self._wait_unblocked() if self._socket.blocked else DONE
-        if self._left:
+        if self._left or self._dismissed:
             raise ClientDisconnected(_GONE)
         if kind == "websocket.accept" and state == _CONNECTING:
             self._accept(message.get("subprotocol"), message.get("headers", ()))
@@ -519,10 +521,12 @@ class Session(Receiver):
         assert tunnel is not None
         assert self._socket is not None
         if self._draining:
-            self._close(_RESTART, "the server restarts")
+            self._dismiss(_RESTART, "the server restarts")
         elif sockets.idle_ticks and engine.wheel.now - self._quiet_since >= sockets.idle_ticks:
-            self._close(_GOING_AWAY, "nothing was said for too long")
-        elif tunnel.heard or not sockets.ping_ticks:
+            self._dismiss(_GOING_AWAY, "nothing was said for too long")
+        elif tunnel.heard or self._socket.blocked or not sockets.ping_ticks:
+            # While it is blocked, a ping would wait behind what the client still has to read. What carries it sees
+            # whether the client does.
             tunnel.heard = False
             self._rest()
         elif self._awaiting:
@@ -533,6 +537,11 @@ class Session(Receiver):
             self._awaiting = True
             self._socket.ping()
             engine.wheel.arm(self, sockets.pong_ticks)
+
+    def _dismiss(self, code: int, reason: str) -> None:
+        """Close what the application has not closed: there is nobody for what it still sends."""
+        self._dismissed = True
+        self._close(code, reason)
 
     def _close(self, code: int, reason: str) -> None:
         """Begin to close, and wait for the client's Close frame for a while."""
@@ -554,7 +563,7 @@ class Session(Receiver):
                     self._deny(503, "the request was cancelled", ())
             elif not self._left:
                 self._fail("was cancelled", 503, "the request was cancelled")
-        elif self._left and (is_disconnect(error) or self._told):
+        elif (self._left or self._dismissed) and (is_disconnect(error) or self._told):
             if not is_disconnect(error):
                 words, name = self._words(), self._client.name
                 self._engine.noise.tell(ABANDONED, "%s had left: %s ended with %s", name, words, describe(error))

@@ -114,6 +114,15 @@ class App(Routes):
             size += len(message["bytes"])
         self.note(size)
 
+    async def chats(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await accept(receive, send)
+        await self.gate.wait()
+        try:
+            await send({"type": "websocket.send", "text": "are you there?"})
+        except ClientDisconnected:
+            self.note("nobody is there")
+            raise
+
     async def pours(self, scope: Scope, receive: Receive, send: Send) -> None:
         await accept(receive, send)
         sent = 0
@@ -402,6 +411,19 @@ def test_who_does_not_answer_a_ping_is_cut(version: str, caplog: pytest.LogCaptu
 
 
 @VERSIONS
+def test_who_has_yet_to_read_is_not_asked_for_signs_of_life(version: str) -> None:
+    options = {"websocket__ping_interval": "5s", "websocket__ping_timeout": "3s", "timeouts__write": "1h"}
+    with serving(**options) as (server, app):
+        socket = opened(server, version, "/pours")
+        wait_until_steady(lambda: app.poured)
+        server.tick(60)
+        poured = app.poured
+        for _ in range(poured + 1):
+            assert socket.message() == bytes(1 << 16)
+        wait_until(lambda: app.poured > poured, "it to pour again")
+
+
+@VERSIONS
 def test_who_gives_signs_of_life_stays(version: str) -> None:
     with serving(websocket__ping_interval="5s", websocket__ping_timeout="3s") as (server, _):
         socket = opened(server, version)
@@ -446,6 +468,21 @@ def test_a_drain_closes_them_one_after_the_other(version: str) -> None:
             assert server.note()["code"] == 1012
             socket.hang_up()
         server.idle()
+
+
+@VERSIONS
+def test_what_is_sent_to_who_was_closed_by_a_drain(version: str, caplog: pytest.LogCaptureFixture) -> None:
+    """The application has not closed it, and can't know: it has done nothing wrong."""
+    with serving(timeouts__drain="10s") as (server, app):
+        socket = opened(server, version, "/chats")
+        server.call(server.engine.drain)
+        server.tick(1)
+        assert socket.event().code == 1012
+        server.call(app.gate.set)
+        assert server.note() == "nobody is there"
+        socket.hang_up()
+        server.idle()
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
 @VERSIONS
