@@ -46,15 +46,19 @@ def examine(worker: Worker, status: os.waitid_result, seat: Seat) -> Death:
 
 
 def passengers(seat: Seat) -> list[str]:
-    """Lines that name the requests in flight; none if there are none. Raises what unreadable pages make it raise."""
-    flights = seat.flight.entries()
-    if not flights:
-        return []
-    total = max(len(flights), seat.scoreboard.cells[IN_FLIGHT])  # the table has room for only so many
-    shown = flights[:FLIGHTS_SHOWN]
-    lines = [f"on board: {count(total, 'request')}", *map(_describe, shown)]
-    if total > len(shown):
-        lines.append(f"… and {total - len(shown)} more")
+    """Lines that name the requests in flight, and tell how many WebSockets are open; none if there is neither.
+
+    Raises what unreadable pages make it raise.
+    """
+    lines = []
+    if flights := seat.flight.entries():
+        total = max(len(flights), seat.scoreboard.cells[IN_FLIGHT])  # the table has room for only so many
+        shown = flights[:FLIGHTS_SHOWN]
+        lines = [f"on board: {count(total, 'request')}", *map(_describe, shown)]
+        if total > len(shown):
+            lines.append(f"… and {total - len(shown)} more")
+    if sockets := seat.scoreboard.websockets:
+        lines.append(f"open: {count(sockets, 'WebSocket')}")
     return lines
 
 

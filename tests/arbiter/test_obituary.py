@@ -147,3 +147,8 @@ def test_pages_that_make_no_sense(dead: Dead, caplog: pytest.LogCaptureFixture) 
     assert death.how.startswith("was killed by SIGKILL")
     obituary.publish(dead.worker, death)
     assert "was killed by SIGKILL" in caplog.messages[-1]
+
+
+def test_open_websockets_are_counted(dead: Dead) -> None:
+    dead.seat.scoreboard.websockets = 12
+    assert dead.killed(signal.SIGKILL).on_board == ["open: 12 WebSockets"]
