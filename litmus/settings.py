@@ -378,7 +378,8 @@ class TimeoutsSettings:
         Duration("1ms", "24h"),
         "30s",
         "How long a client may read nothing at all of a response that it has still to read. It is then given up, "
-        "which may take up to twice as long to be noticed. Whatever it reads gives it the whole time again.",
+        "which may take up to twice as long to be noticed. Whatever it reads gives it the whole time again. Over "
+        "HTTP/2 that goes for the room that a client makes for each response: 1 KiB at least.",
     )
     request: float = option(
         Duration("0s", "24h"),
