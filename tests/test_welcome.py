@@ -41,6 +41,7 @@ REPORT: dict[str, Any] = {
         "requests": 1234567,
         "connections_accepted": 40,
         "connections_open": 6,
+        "websockets_open": 2,
         "responses_by_class": {"1xx": 0, "2xx": 30, "3xx": 0, "4xx": 10, "5xx": 0},
         "bytes_in": 2048,
         "bytes_out": 1536,
@@ -150,6 +151,7 @@ def test_the_totals() -> None:
         "workers.in_flight": "2",
         "workers.connections_open": "6",
         "totals.connections_accepted": "40",
+        "totals.websockets_open": "2",
         "totals.bytes_out": "1.5 KiB",
         "totals.bytes_in": "2 KiB",
     }
@@ -348,6 +350,50 @@ def test_every_response_is_guarded(path: str) -> None:
     assert "content-security-policy" in headers
 
 
+# The WebSocket
+
+
+def socket(path: str, *headers: tuple[bytes, bytes], root_path: str = "") -> list[dict[str, Any]]:
+    """Open a WebSocket, send a message and leave. Returns what the application sends."""
+    incoming = iter(
+        [
+            {"type": "websocket.connect"},
+            {"type": "websocket.receive", "text": "stats"},
+            {"type": "websocket.disconnect", "code": 1001, "reason": ""},
+        ]
+    )
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return next(incoming)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    fields = [(b"host", b"a:8000"), *headers]
+    scope = {"type": "websocket", "path": root_path + path, "root_path": root_path, "headers": fields}
+    asyncio.run(app(scope, receive, send))
+    return sent
+
+
+@pytest.mark.parametrize("headers", [[], [(b"origin", b"http://a:8000")], [(b"origin", b"https://a:8000")]])
+def test_the_numbers_over_a_websocket(worker: segments.Segment, headers: list[tuple[bytes, bytes]]) -> None:
+    for root_path in ("", "/status"):
+        accepted, told = socket("/live", *headers, root_path=root_path)
+        assert accepted == {"type": "websocket.accept"}
+        assert told["type"] == "websocket.send"
+        assert json.loads(told["text"])["totals"]["requests"] == 12345
+
+
+@pytest.mark.parametrize("origin", [b"http://b:8000", b"http://a", b"null", b"http://b/://a:8000", b""])
+def test_pages_of_others_are_told_nothing(worker: segments.Segment, origin: bytes) -> None:
+    assert socket("/live", (b"origin", origin)) == [{"type": "websocket.close"}]
+
+
+def test_there_is_only_one_websocket() -> None:
+    assert socket("/stats") == [{"type": "websocket.close"}]
+
+
 # The other scopes
 
 
@@ -369,8 +415,8 @@ def test_what_it_does_not_speak_it_refuses() -> None:
     async def never(*_: Any) -> Any:
         raise AssertionError("nothing is received or sent")
 
-    with pytest.raises(ValueError, match="websocket"):
-        asyncio.run(app({"type": "websocket"}, never, never))
+    with pytest.raises(ValueError, match="gopher"):
+        asyncio.run(app({"type": "gopher"}, never, never))
 
 
 # Served

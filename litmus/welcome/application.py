@@ -1,8 +1,12 @@
-"""The ASGI side of the welcome application: ``/`` the page, ``/stats`` its numbers as JSON, ``/healthz`` "ok"."""
+"""The ASGI side of the welcome application.
+
+``/`` is the page, ``/stats`` its numbers as JSON, ``/live`` a WebSocket that answers each message with them, and
+``/healthz`` "ok".
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
 import msgspec
@@ -42,13 +46,15 @@ class Response(NamedTuple):
 
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
-    """The ASGI application. Raises ValueError for anything but ``http`` and ``lifespan``, as the specification asks."""
+    """The ASGI application. Raises ValueError for a scope that it does not know, as the specification asks."""
     if scope["type"] == "lifespan":
         await _live(receive, send)
     elif scope["type"] == "http":
         path: str = scope["path"]
         response = respond(scope["method"], path.removeprefix(scope.get("root_path", "")))
         await _send(response, send, with_body=scope["method"] != "HEAD")
+    elif scope["type"] == "websocket":
+        await _report(scope, receive, send)
     else:
         raise ValueError(f"the welcome application does not speak {scope['type']!r}")
 
@@ -95,6 +101,25 @@ async def _send(response: Response, send: Send, *, with_body: bool) -> None:
     ]
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
     await send({"type": "http.response.body", "body": response.body if with_body else b""})
+
+
+async def _report(scope: Scope, receive: Receive, send: Send) -> None:
+    """``/live``: whatever comes is answered with the numbers of this moment."""
+    await receive()
+    path: str = scope["path"]
+    if path.removeprefix(scope.get("root_path", "")) != "/live" or not _from_this_page(scope["headers"]):
+        await send({"type": "websocket.close"})
+        return
+    await send({"type": "websocket.accept"})
+    while (await receive())["type"] == "websocket.receive":
+        await send({"type": "websocket.send", "text": _stats().body.decode()})
+
+
+def _from_this_page(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Whether no browser asks, or one for a page of the same host: other pages' scripts may open WebSockets as well."""
+    fields = dict(headers)
+    origin = fields.get(b"origin")
+    return origin is None or origin.partition(b"://")[2] == fields.get(b"host")
 
 
 async def _live(receive: Receive, send: Send) -> None:

@@ -1,6 +1,7 @@
 
 "use strict";
-// Fills the page's fields from /stats each second. page.py does the same before the page is sent; keep the two alike.
+// Fills the page's fields each second, from the WebSocket /live, or from /stats where none can be opened. page.py does the
+// same before the page is sent; keep the two alike.
 
 const NOTHING = "–";
 const PERIOD = 1000;
@@ -118,16 +119,54 @@ function pulse(alive) {
   const element = document.getElementById("pulse");
   element.hidden = false;
   element.dataset.level = alive ? "good" : "bad";
-  const text = alive ? "live" : "no answer, trying again";
+  const text = alive ? (socket ? "live, by WebSocket" : "live") : "no answer, trying again";
   if (element.textContent !== text) element.textContent = text;
+}
+
+// The WebSocket, if it is open. One that can't be opened is not tried again: a proxy may not let it pass.
+let socket = null, possible = true;
+
+function connect() {
+  return new Promise(resolve => {
+    const url = new URL("live", location.href);
+    url.protocol = url.protocol.replace("http", "ws");
+    const opening = new WebSocket(url);
+    opening.onopen = () => resolve(socket = opening);
+    opening.onerror = () => resolve(possible = false);
+    opening.onclose = () => socket = null;
+  });
+}
+
+function heard(from) {
+  return new Promise((resolve, reject) => {
+    const giveUp = () => {
+      clearTimeout(patience);
+      socket = null;
+      from.close();
+      reject(new Error("no answer"));
+    };
+    const patience = setTimeout(giveUp, PATIENCE);
+    from.onclose = giveUp;
+    from.onmessage = message => {
+      clearTimeout(patience);
+      resolve(JSON.parse(message.data));
+    };
+    from.send("stats");
+  });
+}
+
+async function latest() {
+  if (possible && !socket) await connect();
+  if (socket) return heard(socket);
+  const response = await fetch("stats", { cache: "no-store", signal: AbortSignal.timeout(PATIENCE) });
+  if (!response.ok) throw new Error(response.statusText);
+  return response.json();
 }
 
 async function refresh() {
   try {
     if (!document.hidden) {
-      const response = await fetch("stats", { cache: "no-store", signal: AbortSignal.timeout(PATIENCE) });
-      if (!response.ok) throw new Error(response.statusText);
-      const report = await response.json();
+      const report = await latest();
       show(report);
       measure(report, performance.now());
       pulse(true);
