@@ -297,3 +297,12 @@ def test_node_echoes(server: Deployment, compressed: bool) -> None:
 )
 def test_node(server: Deployment, task: str, said: Any) -> None:
     assert node.run("websocket.mjs", url(server, ""), task) == [said]
+
+
+@node.NEEDS_NODE
+def test_node_over_http2(server: Deployment) -> None:
+    said = node.run("websocket.mjs", url(server, ""), "http2")
+    assert said == [True, [[200, True, True, "there?", 4003]] * 2, 401]
+    for path in ("h2a", "h2b"):
+        server.wait_for_access(rf'"CONNECT /echo/{path} HTTP/2" 200 ')
+        assert f"/echo/{path}: left with 4003 'bye'" in server.errors

@@ -92,6 +92,47 @@ def test_a_reload_closes_them_so_that_they_come_back(serve: Serve) -> None:
     assert server.stop() == 0
 
 
+def test_reloads_under_load(serve: Serve) -> None:
+    """Clients that speak all the time, and come back when they are told to: they are never told anything else."""
+    server = serve("sockets:app", workers=2, timeouts={"drain": "2s"})
+    address = url(server, "/echo/load")
+    done = False
+    heard = 0
+    ends: list[tuple[int | None, str | None]] = []
+
+    async def speak(name: int) -> None:
+        nonlocal heard
+        while not done:
+            async with connect_async(address, proxy=None, open_timeout=DEADLINE) as client:
+                with suppress(websockets.exceptions.ConnectionClosed):
+                    while not done:
+                        await client.send(f"{name}: {heard}")
+                        assert (await client.recv()).startswith(f"{name}: ")
+                        heard += 1
+                if not done:
+                    await client.wait_closed()
+                    ends.append((client.close_code, client.close_reason))
+
+    async def run() -> None:
+        nonlocal done
+        async with asyncio.timeout(DEADLINE), asyncio.TaskGroup() as group:
+            for name in range(20):
+                group.create_task(speak(name))
+            for generation in (2, 3, 4):
+                assert await asyncio.to_thread(server.reload) == generation
+                await asyncio.to_thread(server.wait_for_leavers)
+            done = True
+
+    asyncio.run(run())
+    assert set(ends) == {RESTARTED}
+    assert len(ends) >= 60
+    assert heard > len(ends)
+    assert "Traceback" not in server.errors, server.errors
+    assert "cut after" not in server.errors
+    server.wait_until_idle()
+    assert server.stop() == 0
+
+
 def test_a_drain_ends_although_the_application_does_not_listen(serve: Serve) -> None:
     server = serve("sockets:app", workers=1, timeouts={"drain": "1s"})
     with dial(server, "/ignore/1") as client:
