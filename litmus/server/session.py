@@ -182,8 +182,7 @@ class Session(Receiver):
         if state == _OPEN:
             self._look_after()
         elif state == _CLOSING:
-            assert self._tunnel is not None
-            self._tunnel.give_up()
+            self._wait_no_longer()
         elif state == _CONNECTING:
             limit = f"{self._engine.settings.websocket.handshake:g} s (websocket.handshake)"
             self._fail(f"neither accepted nor denied within {limit}", 503, "the handshake took too long")
@@ -554,6 +553,15 @@ class Session(Receiver):
         self._engine.wheel.arm(self, self._engine.sockets.close_ticks)
         if self._socket.state == _SOCKET_CLOSING:
             self._tunnel.go_on()
+
+    def _wait_no_longer(self) -> None:
+        """The client has not answered our Close frame; unless it has yet to read what is before that."""
+        assert self._socket is not None
+        assert self._tunnel is not None
+        if self._socket.blocked:
+            self._engine.wheel.arm(self, self._engine.sockets.close_ticks)
+        else:
+            self._tunnel.give_up()
 
     def _failed(self, error: BaseException) -> None:
         """The application left with an error."""

@@ -471,6 +471,22 @@ def test_a_drain_closes_them_one_after_the_other(version: str) -> None:
 
 
 @VERSIONS
+def test_a_close_frame_is_not_waited_for_while_ours_waits_to_be_read(version: str) -> None:
+    with serving(timeouts__drain="10s", timeouts__write="1h", websocket__close="2s") as (server, app):
+        socket = opened(server, version, "/pours")
+        poured = wait_until_steady(lambda: app.poured)
+        server.call(server.engine.drain)
+        server.tick(1)
+        server.tick(10)
+        for _ in range(poured + 1):
+            assert socket.message() == bytes(1 << 16)
+        assert socket.close_frame() == (1012, "the server restarts")
+        assert socket.ends()
+        socket.hang_up()
+        assert server.note() == "nobody is there"
+
+
+@VERSIONS
 def test_what_is_sent_to_who_was_closed_by_a_drain(version: str, caplog: pytest.LogCaptureFixture) -> None:
     """The application has not closed it, and can't know: it has done nothing wrong."""
     with serving(timeouts__drain="10s") as (server, app):
