@@ -13,6 +13,7 @@ import websockets.exceptions
 from support import node
 from support.deployment import Deployment
 from support.waiting import DEADLINE
+from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 from websockets.sync.client import ClientConnection, connect
 from wsproto import ConnectionType, WSConnection
 from wsproto.events import (
@@ -71,6 +72,19 @@ def test_websockets_echoes(server: Deployment, compressed: bool) -> None:
         assert client.recv(DEADLINE) == "in several fragments"
         client.send([BYTES[:1000], b"", BYTES[1000:]])
         assert client.recv(DEADLINE) == BYTES
+
+
+@pytest.mark.parametrize("no_takeover", [False, True])
+@pytest.mark.parametrize("bits", [9, 12, 15])
+def test_websockets_agrees_on_compression(server: Deployment, bits: int, no_takeover: bool) -> None:
+    offer = ClientPerMessageDeflateFactory(no_takeover, no_takeover, bits, bits)
+    with websockets_client(server, "/echo/agreed", extensions=[offer]) as client:
+        agreed = client.response.headers["Sec-WebSocket-Extensions"]
+        assert ("server_no_context_takeover" in agreed, "client_no_context_takeover" in agreed) == (no_takeover,) * 2
+        assert f"server_max_window_bits={min(bits, 12)}" in agreed
+        for message in (TEXT, BYTES, "x" * 1000, TEXT):
+            client.send(message)
+            assert client.recv(DEADLINE) == message
 
 
 @COMPRESSED
