@@ -382,6 +382,8 @@ class Session(Receiver):
             self._status = 101
         else:
             fields = handshake.fields(subprotocol, agreement, headers)
+            # First of all: if the application's headers can't be sent, nothing has changed. What follows has no length.
+            stream.respond(200, [field for field in fields if field[0].lower() != b"content-length"], b"", False)
             tunnel = StreamTunnel(stream)
             self._status = 200
         self._socket = tunnel.socket = WebSocket(tunnel, self, sockets.limits, agreement)
@@ -391,15 +393,15 @@ class Session(Receiver):
         sockets.opened(self)
         self._strike_off()
         self._quiet_since = engine.wheel.now
-        if isinstance(tunnel, ConnectionTunnel):
+        if self._left:
+            tunnel.socket.lost()  # writing the head found the connection gone
+        elif isinstance(tunnel, ConnectionTunnel):
             assert isinstance(stream, Http1)
             stream.go_over(response, tunnel)
         else:
             assert isinstance(tunnel, StreamTunnel)
             stream.sink = _Carried(tunnel)
-            stream.respond(200, fields, b"", False)
-            if not self._left:
-                tunnel.arrived()
+            tunnel.arrived()
         if self._left:
             return
         if engine.draining:

@@ -58,6 +58,12 @@ class App(Routes):
         await accept(receive, send, subprotocol=scope["subprotocols"][1], headers=[(b"X-One", b"1"), (b"x-two", b"2")])
         await receive()
 
+    async def accepts(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await accept(receive, send, **self.more)
+        await receive()
+
+    more: dict[str, Any] = {}
+
     async def denies(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
         await send({"type": "websocket.close"})
@@ -244,6 +250,32 @@ def test_what_is_accepted(version: str) -> None:
         socket = opened(server, version, "/chosen", Sec_WebSocket_Protocol="a, b, c")
     assert socket.fields[b"sec-websocket-protocol"] == b"b"
     assert (socket.fields[b"x-one"], socket.fields[b"x-two"]) == (b"1", b"2")
+
+
+HEADERS: list[tuple[Any, Any]] = [(b"bad name", b"x"), (b"x", b"a\r\nb: c"), (b":status", b"201"), ("str", "x")]
+
+
+@VERSIONS
+@pytest.mark.parametrize("header", HEADERS)
+def test_headers_that_cannot_be_sent(version: str, header: Any, caplog: pytest.LogCaptureFixture) -> None:
+    with serving() as (server, app):
+        app.more = {"headers": [header]}
+        socket = ask(server, version, "/accepts").answer()
+        assert (socket.status, socket.body) == (500, b"500 Internal Server Error: the application failed\n")
+        assert server.counter(WEBSOCKETS) == 0
+    assert "ResponseError" in caplog.text
+
+
+@VERSIONS
+@pytest.mark.parametrize("name", [b"Content-Length", b"transfer-encoding", b"connection", b"upgrade"])
+def test_headers_that_are_not_the_applications(version: str, name: bytes) -> None:
+    with serving() as (server, app):
+        app.more = {"headers": [(name, b"5"), (b"x-one", b"1")]}
+        socket = opened(server, version, "/accepts")
+        assert socket.fields[b"x-one"] == b"1"
+        assert socket.fields.get(name.lower()) != b"5"
+        socket.close(1000)
+        assert socket.close_frame()[0] == 1000
 
 
 @VERSIONS
