@@ -207,7 +207,10 @@ class Session(Receiver):
         if state == _CONNECTING and not self._left:
             self._fail("returned without accepting or denying", 500, _FAILED)
         elif state == _DENYING:
-            self._stream.abort()
+            if error is None and not self._left:
+                self._fail("returned in the middle of its denial", 500, _FAILED)
+            if self._state == _DENYING:
+                self._stream.abort()
         elif state == _OPEN:
             self._close(_NORMAL if error is None else _INTERNAL_ERROR, "")
         elif state == _CONNECTING:
@@ -421,11 +424,12 @@ class Session(Receiver):
         """Send the application's own denial (ASGI, "WebSocket Denial Response")."""
         body = message.get("body", b"")
         end = not message.get("more_body", False)
-        start, self._denial = self._denial, None
+        start = self._denial
         if start is not None:
+            self._size = self._stream.respond(start["status"], start.get("headers", ()), body, end)
+            self._denial = None
             self._status = start["status"]
             self._engine.counters.responded(self._status)
-            self._size = self._stream.respond(self._status, start.get("headers", ()), body, end)
         else:
             self._size += self._stream.send_body(body, end)
         if end:
@@ -584,7 +588,8 @@ class Session(Receiver):
         words = f"the application {what}: WebSocket {self._words()}"
         self._engine.board.last_error = words if error is None else f"{words}: {describe(error)}"
         log.error("%s", words, exc_info=error)
-        if self._state == _CONNECTING and not self._left:
+        nothing_sent = self._state == _CONNECTING or (self._state == _DENYING and self._denial is not None)
+        if nothing_sent and not self._left:
             self._deny(status, answer, ())
 
     def _words(self) -> str:

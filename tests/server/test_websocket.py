@@ -76,6 +76,19 @@ class App(Routes):
             await send({"type": "websocket.http.response.body", "body": part, "more_body": True})
         await send({"type": "websocket.http.response.body"})
 
+    async def answers_wrongly(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "websocket.http.response.start", "status": 401, "headers": [(b"bad name", b"x")]})
+        await send({"type": "websocket.http.response.body", "body": b"not you"})
+
+    async def answers_not(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "websocket.http.response.start", "status": 401})
+
+    async def answers_half(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.answers_not(scope, receive, send)
+        await send({"type": "websocket.http.response.body", "body": b"half", "more_body": True})
+
     async def closes(self, scope: Scope, receive: Receive, send: Send) -> None:
         await accept(receive, send)
         await send({"type": "websocket.close", "code": 3001, "reason": "enough"})
@@ -290,6 +303,24 @@ def test_denied(version: str) -> None:
         assert (socket.status, socket.body) == (401, b"not you")
         assert socket.fields[b"www-authenticate"] == b"x"
         assert [line.split('" ')[1].split()[:2] for line in server.log()] == [["403", "40"], ["401", "7"]]
+
+
+@VERSIONS
+@pytest.mark.parametrize("path", ["/answers_wrongly", "/answers_not"])
+def test_a_denial_that_never_begins(version: str, path: str, caplog: pytest.LogCaptureFixture) -> None:
+    with serving() as (server, _):
+        socket = ask(server, version, path).answer()
+        assert (socket.status, socket.body) == (500, b"500 Internal Server Error: the application failed\n")
+    assert caplog.text.count("the application ") == 1
+
+
+def test_a_denial_that_never_ends(caplog: pytest.LogCaptureFixture) -> None:
+    with serving() as (server, _), server.connect() as client:
+        client.send(b"GET /answers_half HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n")
+        client.send(b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAECAwQFBgcICQoLDA0ODw==\r\n\r\n")
+        assert client.head()[0] == 401
+        assert client.rest() == b"4\r\nhalf\r\n"
+    assert "the application returned in the middle of its denial: WebSocket GET /answers_half" in caplog.text
 
 
 def test_after_a_denial_the_connection_goes_on() -> None:
