@@ -233,7 +233,9 @@ class Wire2(Wire):
         assert stream.room >= 0
         assert stream.window <= LARGEST_WINDOW
         if state == State.OPEN:
-            assert stream.room + stream.unread() + stream.taken == stream.granted
+            # As long as the peer cannot know better, its first window is the usual one (section 6.9.3).
+            more = 0 if self.machine.acknowledged else max(WINDOW - self.limits.window, 0)
+            assert stream.room + stream.unread() + stream.taken == stream.granted + more
         if state == State.HALF_CLOSED_LOCAL:
             assert stream.due, "nothing bounds how long the rest of its content may take"
             assert not stream.unread()
