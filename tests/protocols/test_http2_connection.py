@@ -416,6 +416,15 @@ def test_who_gives_back_what_it_reads_piece_by_piece_is_no_flood(piece: int) -> 
     assert not call.gone
 
 
+def test_content_that_is_too_long_is_dear() -> None:
+    wire = Wire2(limits=Limits(16 << 10, 48 << 10, body=10), judged=False).open()
+    stream = 1
+    while not wire.floods:
+        wire.feed(post(stream) + data(stream, bytes(11)))
+        stream += 2
+    assert stream / 2 <= ALLOWANCE / allowance.LOST + 2
+
+
 def test_resets_are_dear() -> None:
     wire = opened(ok)
     stream = 1

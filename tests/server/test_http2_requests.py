@@ -35,6 +35,7 @@ from litmus.asgi import Application, Receive, Scope, Send
 from litmus.memory.flight import WireProtocol
 from litmus.memory.scoreboard import BYTES_IN, BYTES_OUT, CLOSED_AS_FLOOD, RESPONSES_1XX
 from litmus.protocols.http2.streams import PROGRESS
+from litmus.server.deadlines import TICK_NS
 from litmus.server.engine import DRAIN_SECONDS
 from litmus.server.exchange import ClientDisconnected
 
@@ -929,3 +930,29 @@ def test_what_nobody_has_read_takes_no_room_from_those_who_come_later(end: bool)
             if not end:
                 client.send(data(stream, end=True))
                 client.settled()
+
+
+def test_what_has_come_while_the_loop_was_late_is_read_before_a_deadline_counts() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        server.notes.put("called")
+        await respond(send, await read_body(receive))
+
+    now = [0]
+    options = {"timeouts__head": "1s", "clock": lambda: now[0]}
+    with serve(app, **options) as server, Http2Client(server.connect()) as client:
+        client.answers = False
+        stream = client.ask(end=False, method="POST")
+        assert server.note() == "called"
+
+        def late() -> None:
+            """The loop stands still: what comes is not read, and then it is much later."""
+            client.send(settings(ack=True))
+            now[0] += 2 * 10**9
+            server.engine.tick()
+
+        for _ in range(2):  # what was armed in the tick that is late is put off by as much
+            now[0] += TICK_NS
+            server.call(server.engine.tick)
+        server.call(late)
+        client.content(stream, b"all of it")
+        assert client.response(stream).status == 200

@@ -419,6 +419,12 @@ def test_what_changes_the_table_is_not_remembered_and_nothing_is_behind_it(block
     assert decoder.recall(GET) is None
 
 
+def test_a_small_block_that_stands_for_much_is_not_remembered() -> None:
+    decoder = remembering(literal(b"x", b"y" * 100), NEWEST * 10, NEWEST * 40)
+    assert len(decoder.recall(NEWEST * 10)) == 10
+    assert decoder.recall(NEWEST * 40) is None, "40 bytes stand for 5,320"
+
+
 def test_nothing_is_recalled_where_an_update_is_owed() -> None:
     decoder = remembering(GET)
     decoder.resize(0)
