@@ -2,6 +2,7 @@
 
 import asyncio
 import resource
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -932,21 +933,29 @@ def test_what_nobody_has_read_takes_no_room_from_those_who_come_later(end: bool)
                 client.settled()
 
 
-def test_what_has_come_while_the_loop_was_late_is_read_before_a_deadline_counts() -> None:
+@pytest.mark.parametrize("what", ["content", "acknowledgement"])
+def test_what_has_come_while_the_loop_was_late_is_read_before_a_deadline_counts(what: str) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         server.notes.put("called")
         await respond(send, await read_body(receive))
 
     now = [0]
-    options = {"timeouts__head": "1s", "clock": lambda: now[0]}
+    options = {"timeouts__head": "1s", "timeouts__body_grace": "1s", "clock": lambda: now[0]}
     with serve(app, **options) as server, Http2Client(server.connect()) as client:
-        client.answers = False
+        client.client.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # what is sent has come
+        client.answers = what == "content"
+        if what == "content":
+            client.until(lambda: client.referee.acknowledged)
+            client.settled()
         stream = client.ask(end=False, method="POST")
         assert server.note() == "called"
 
         def late() -> None:
             """The loop stands still: what comes is not read, and then it is much later."""
-            client.send(settings(ack=True))
+            if what == "content":
+                client.content(stream, bytes(300), end=False)
+            else:
+                client.send(settings(ack=True))
             now[0] += 2 * 10**9
             server.engine.tick()
 
@@ -954,5 +963,5 @@ def test_what_has_come_while_the_loop_was_late_is_read_before_a_deadline_counts(
             now[0] += TICK_NS
             server.call(server.engine.tick)
         server.call(late)
-        client.content(stream, b"all of it")
+        client.content(stream, b"the rest")
         assert client.response(stream).status == 200
