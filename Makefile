@@ -56,14 +56,14 @@ $(BIN)/python:
 	@$(PYTHON) -m venv $(VENV)
 
 $(INSTALLED): $(SOURCES) | $(BIN)/python
-	@echo "Installing Litmus and what it needs ..."
+	@echo "Installing Litmus and what it needs, compiling the hot modules: that takes several minutes ..."
 	@$(FORGET)
 	@$(PIP) --editable .
 	@touch $@
 
 # What the development needs includes what running needs: both stamps are made.
 $(INSTALLED_DEV): $(SOURCES) | $(BIN)/python
-	@echo "Installing Litmus and what its development needs ..."
+	@echo "Installing Litmus and what its development needs, compiling the hot modules: that takes several minutes ..."
 	@$(FORGET)
 	@$(PIP) --editable '.[dev]'
 	@touch $(INSTALLED) $@

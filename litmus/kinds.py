@@ -118,13 +118,18 @@ class Choice(Kind[str]):
 
 
 class Flag(Kind[bool]):
-    """True or false."""
+    """True or false; `file`, if given, is the option for a path, which may be tried here."""
 
     label = "`true` or `false`"
 
+    def __init__(self, file: str | None = None) -> None:
+        self.file = file
+
     def read(self, value: object, base: Path) -> bool:
         if not isinstance(value, bool):
-            raise ValueError("must be true or false, without quotes")
+            is_path = isinstance(value, str) and ("/" in value or "." in value)
+            hint = f"; a path is for {self.file}" if self.file and is_path else ""
+            raise ValueError(f"must be true or false, without quotes{hint}")
         return value
 
     def from_text(self, text: str) -> object:

@@ -9,10 +9,13 @@ from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
 
 cdef extern from "Python.h":
+    void PyErr_SetObject(PyObject* kind, PyObject* value) noexcept
+    PyObject* PyExc_StopIteration
     int PyIter_Send(object iterator, object value, PyObject** result) except -1
     int PyContext_Enter(object context) except -1
     int PyContext_Exit(object context) except -1
     cpdef object bound "PyMethod_New" (object function, object instance)
+    cpdef int resize "PyByteArray_Resize" (object data, Py_ssize_t size) except -1
     cpdef Py_ssize_t refcount "Py_REFCNT" (object)
 
 
@@ -46,6 +49,10 @@ cpdef inline long long now_ns() noexcept:
     cdef timespec now
     clock_gettime(CLOCK_MONOTONIC, &now)
     return now.tv_sec * 1000000000LL + now.tv_nsec
+
+
+cpdef inline void finish(value) noexcept:
+    PyErr_SetObject(PyExc_StopIteration, <PyObject*> value)
 
 
 cpdef inline object iterator(coroutine):

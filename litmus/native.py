@@ -14,7 +14,7 @@ from time import monotonic_ns as now_ns
 from types import MethodType
 from typing import Any, TypeVar
 
-__all__ = ["advance", "bound", "copied", "iterator", "joined", "now_ns", "put", "refcount", "run"]
+__all__ = ["advance", "bound", "copied", "finish", "iterator", "joined", "now_ns", "put", "refcount", "resize", "run"]
 
 Argument = TypeVar("Argument")
 Result = TypeVar("Result")
@@ -35,9 +35,23 @@ def joined(first: bytes, second: bytes) -> bytes:
     return first + second
 
 
+def resize(data: bytearray, size: int) -> None:
+    """Make it ``size`` bytes long. What is new in it may be anything."""
+    del data[size:]
+    data.extend(bytes(size - len(data)))
+
+
 def put(cells: memoryview, start: int, data: bytes, size: int) -> None:
     """Copy the first ``size`` bytes of ``data`` to ``start`` in ``cells``. There must be so many, and room for them."""
     cells[start : start + size] = data if len(data) == size else data[:size]
+
+
+def finish(value: object) -> None:
+    """End a ``__next__`` with a value, no tuple and no exception. ``raise StopIteration`` has to follow.
+
+    To raise it with the value takes longer than all else that such a method does.
+    """
+    raise StopIteration(value)
 
 
 def iterator(coroutine: Coroutine[Any, Any, object]) -> Iterator[object]:

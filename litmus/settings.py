@@ -1,13 +1,13 @@
 """Every option of Litmus, once: its type, its default, its help. The rest is derived from here.
 
-`load` reads a configuration into `Settings`. The same declarations give the environment names
-(`LITMUS_SECTION__KEY`), the keys of `--set`, `config/litmus.toml` and `docs/configuration.md` (see `reference.py`).
+The same declarations give the environment names (`LITMUS_SECTION__KEY`), the keys of `--set`, `config/litmus.toml` and
+`docs/configuration.md` (see `reference.py`). `configuration.load` reads what is given for them.
 """
 
 # ruff: noqa: RUF009  (option(), section() and tables() return dataclass fields, which are made to be defaults)
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -30,29 +30,22 @@ from litmus.kinds import (
     UrlPath,
     User,
     Whole,
-    spell,
 )
-from litmus.loading import ConfigError, Override, Reader, Table, describe
 from litmus.options import Section, option, section, sections_of, tables
 
 __all__ = [
     "SECTIONS",
     "AppSettings",
     "ArbiterSettings",
-    "ConfigError",
     "HostSettings",
     "HttpSettings",
-    "InvalidSettings",
     "LimitsSettings",
     "ListenSettings",
     "LogSettings",
     "MemorySettings",
-    "Override",
     "Settings",
     "TimeoutsSettings",
     "WebSocketSettings",
-    "load",
-    "origin_rows",
 ]
 
 # Half of the shared segment's seats: during a reload each slot may hold its old and its new worker at once.
@@ -103,6 +96,10 @@ class ArbiterSettings:
     pidfile: Path | None = option(File(), "", "A file for the arbiter's process id. Empty: none.")
 
 
+# Of permessage-deflate: the least size of a message, zlib's level and memory level, and the bits of a window.
+_LEAST, _LEVEL, _WINDOW_BITS = Size("0 B", "1 GiB"), Whole(1, 9), Whole(9, 15)
+
+
 @dataclass(frozen=True, slots=True)
 class ListenSettings:
     """One address to listen on, in canonical spelling."""
@@ -134,6 +131,40 @@ class ListenSettings:
         Inherited(Size("0 B", "1024 GiB")),
         "inherit",
         "How long a request's body may be that comes in here, in the place of limits.body.",
+    )
+    websocket_compression: bool | None = option(
+        Inherited(Flag()),
+        "inherit",
+        "Whether the messages of WebSockets that come in here are compressed, in the place of websocket.compression.",
+    )
+    websocket_compression_least: int | None = option(
+        Inherited(_LEAST), "inherit", "In the place of websocket.compression_least, for those that come in here."
+    )
+    websocket_compression_level: int | None = option(
+        Inherited(_LEVEL), "inherit", "In the place of websocket.compression_level, for those that come in here."
+    )
+    websocket_compression_memory: int | None = option(
+        Inherited(_LEVEL), "inherit", "In the place of websocket.compression_memory, for those that come in here."
+    )
+    websocket_server_window_bits: int | None = option(
+        Inherited(_WINDOW_BITS),
+        "inherit",
+        "In the place of websocket.server_window_bits, for those that come in here.",
+    )
+    websocket_client_window_bits: int | None = option(
+        Inherited(_WINDOW_BITS),
+        "inherit",
+        "In the place of websocket.client_window_bits, for those that come in here.",
+    )
+    websocket_server_context_takeover: bool | None = option(
+        Inherited(Flag()),
+        "inherit",
+        "In the place of websocket.server_context_takeover, for those that come in here.",
+    )
+    websocket_client_context_takeover: bool | None = option(
+        Inherited(Flag()),
+        "inherit",
+        "In the place of websocket.client_context_takeover, for those that come in here.",
     )
 
     @property
@@ -167,7 +198,8 @@ class MemorySettings:
     arena: int = option(
         Size("1 MiB", "64 GiB"),
         "16 MiB",
-        "The shared memory each worker cuts its buffers from. When it is used up, reading waits; it never grows.",
+        "The shared memory each worker cuts its buffers from. When it is used up, reading waits; it never grows. "
+        "Bodies over HTTP/2 are not in it, see http2.window.",
     )
 
 
@@ -253,18 +285,22 @@ class Http2Settings:
     enabled: bool = option(
         Flag(),
         True,
-        "Whether HTTP/2 is spoken with clients that begin with it, on the same ports as HTTP/1.1.",
+        "Whether HTTP/2 is spoken, on the same ports as HTTP/1.1: with clients that begin with it, and with those that "
+        "ask for it (Upgrade: h2c).",
     )
     streams: int = option(
         Whole(1, 10_000),
         100,
-        "How many requests a connection may have under way at once. More are refused, to be retried.",
+        "How many requests a connection may have under way at once. More are refused, to be retried. How much memory "
+        "that may take, see http2.window.",
     )
     window: int = option(
         Size("1 KiB", "16 MiB"),
         "64 KiB",
         "How many bytes of its body each request may send ahead of the application. It grows where the application "
-        "reads fast, by 1 MiB at most for all requests of a connection together: that is what bounds the memory.",
+        "reads fast, by 1 MiB at most for all requests of a connection together. It lies outside of memory.arena: a "
+        "connection may take http2.streams times as much and 1.25 MiB, which is 7.5 MiB by default, and a worker that "
+        "times limits.connections. For a connection 2 GiB are too much.",
     )
 
 
@@ -317,20 +353,18 @@ class WebSocketSettings:
         Duration("100ms", "24h"), "5s", "How long the client may take to answer a Close frame before it is cut."
     )
     compression: bool = option(Flag(), True, "Whether messages are compressed for clients that offer it (RFC 7692).")
-    compression_least: int = option(
-        Size("0 B", "1 GiB"), "256 B", "From how many bytes on a message is worth compressing."
-    )
-    compression_level: int = option(Whole(1, 9), 1, "How well: 1 is fast, 9 is small.")
+    compression_least: int = option(_LEAST, "256 B", "From how many bytes on a message is worth compressing.")
+    compression_level: int = option(_LEVEL, 1, "How well: 1 is fast, 9 is small.")
     compression_memory: int = option(
-        Whole(1, 9), 5, "zlib's memory level: each connection takes 2 ** (9 + level) bytes for it."
+        _LEVEL, 5, "zlib's memory level: each connection takes 2 ** (9 + level) bytes for it."
     )
     server_window_bits: int = option(
-        Whole(9, 15),
+        _WINDOW_BITS,
         12,
         "How far back what the server sends may refer, at most: each connection takes 2 ** (2 + bits) bytes for it.",
     )
     client_window_bits: int = option(
-        Whole(9, 15),
+        _WINDOW_BITS,
         12,
         "How far back what the client sends may refer, at the most: each connection takes 2 ** bits bytes for it, and "
         "32 KiB if the client cannot be told.",
@@ -342,6 +376,11 @@ class WebSocketSettings:
         "they get larger.",
     )
     client_context_takeover: bool = option(Flag(), True, "The same for what the client sends.")
+
+    def at(self, listen: ListenSettings) -> "WebSocketSettings":
+        """These settings with those in their place that the address has of its own."""
+        own = {each.name: getattr(listen, f"websocket_{each.name}", None) for each in fields(self)}
+        return replace(self, **{name: value for name, value in own.items() if value is not None})
 
 
 @dataclass(frozen=True, slots=True)
@@ -414,7 +453,7 @@ class LogSettings:
         "new one and gives it to arbiter.user and arbiter.group; that user must be able to reach the folder, and "
         "should not be able to write in it.",
     )
-    access: bool = option(Flag(), True, "Whether each request is written to the access log.")
+    access: bool = option(Flag("log.access_file"), True, "Whether each request is written to the access log.")
     access_file: Path | None = option(
         File(in_existing_folder=True),
         "",
@@ -449,133 +488,4 @@ class Settings:
     origins: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), compare=False)
 
 
-class InvalidSettings(ConfigError):
-    """A configuration that could be read, but cannot be used; `rest` is what it says apart from its mistakes."""
-
-    def __init__(self, problems: Sequence[str], rest: Settings) -> None:
-        super().__init__(problems)
-        self.rest = rest
-
-
 SECTIONS: Mapping[str, Section] = MappingProxyType(sections_of(Settings))
-
-
-def load(path: Path | None, *, environ: Mapping[str, str], overrides: Sequence[Override] = ()) -> Settings:
-    """The settings given by the file at `path` (None: no file), `environ` and `overrides`, each over the one before.
-
-    Raises ConfigError with every problem there is, an InvalidSettings if it could be read at all. Relative
-    paths start at the file's folder when they come from it, else at the current directory.
-    """
-    try:
-        here = Path.cwd()
-    except OSError as error:
-        raise ConfigError([f"the current directory cannot be used: {error.strerror}"]) from error
-    reader = Reader(SECTIONS, here)
-    if path is not None:
-        reader.read_file(path)
-    reader.read_environment(environ)
-    reader.read_overrides(overrides)
-    base = here if path is None else path.absolute().parent
-    origins: dict[str, str] = {}
-    values: dict[str, object] = {}
-    for name, table in reader.single.items():
-        values[name] = _make(SECTIONS[name], name, table, base, origins)
-    for name, items in reader.lists.items():
-        keys = [f"{name}.{index}" for index in range(len(items))]
-        values[name] = tuple(
-            _make(SECTIONS[name], key, table, base, origins) for key, table in zip(keys, items, strict=True)
-        )
-    source = None if path is None else path.absolute()
-    settings = Settings(**values, source=source, origins=MappingProxyType(origins))  # type: ignore[arg-type]
-    problems = [*reader.problems, *_check_listen(settings.listen, reader.lists["listen"], str(path or "default"))]
-    problems += _check_socket_files(settings.listen, reader.lists["listen"])
-    problems += _check_hosts(settings.host, reader.lists["host"], str(path or "default"))
-    if problems:
-        raise InvalidSettings(problems, settings)
-    return settings
-
-
-def _make(part: Section, key: str, table: Table, base: Path, origins: dict[str, str]) -> object:
-    """The section's dataclass, from what was given and the defaults; notes the origin of what is not a default."""
-    values = {}
-    for name, declared in part.options.items():
-        values[name] = default = declared.read_default(base)
-        if (given := table.get(name)) is not None:
-            values[name] = given.setting
-            if given.setting != default:
-                origins[f"{key}.{name}"] = given.origin
-    return part.type(**values)
-
-
-def _check_listen(listen: Sequence[ListenSettings], given: Sequence[Table], source: str) -> list[str]:
-    """What is wrong with the addresses as a whole: none at all, or the same one twice.
-
-    SO_REUSEPORT would let the second bind of an address succeed, and share its connections, in silence.
-    """
-    if not listen:
-        return [describe(source, "listen", "[]", "must have at least one address; add a [[listen]] table")]
-    problems = []
-    seen: dict[Address, str] = {}
-    for index, (item, table) in enumerate(zip(listen, given, strict=True)):
-        if table.is_open("bind"):
-            continue
-        key = f"listen.{index}.bind"
-        taken = [seen.setdefault(address, key) for address in _covered(item.address)]
-        if other := next((other for other in taken if other != key), None):
-            origin = table["bind"].origin if "bind" in table else source
-            problems.append(describe(origin, key, spell(item.bind), f"is the same address as {other}; remove one"))
-    return problems
-
-
-def _check_socket_files(listen: Sequence[ListenSettings], given: Sequence[Table]) -> list[str]:
-    """What is given for the file of a Unix socket, to an address without one."""
-    problems = []
-    for index, (item, table) in enumerate(zip(listen, given, strict=True)):
-        if item.address.kind == "unix" or table.is_open("bind"):
-            continue
-        for name in ("mode", "group"):
-            value = getattr(item, name)
-            if value != getattr(ListenSettings(), name):
-                spelled = SECTIONS["listen"].options[name].kind.spell(value)
-                why = f"is for the file of a Unix socket, and {item.bind} has none; leave it out"
-                problems.append(describe(table[name].origin, f"listen.{index}.{name}", spelled, why))
-    return problems
-
-
-def _check_hosts(hosts: Sequence[HostSettings], given: Sequence[Table], source: str) -> list[str]:
-    """What is wrong with the hosts as a whole: one without a name or a bound, or the same one twice."""
-    problems = []
-    seen: dict[str, str] = {}
-    for index, (host, table) in enumerate(zip(hosts, given, strict=True)):
-        key = f"host.{index}.name"
-        origin = next((given.origin for given in (table.get("name"), *table.values()) if given is not None), source)
-        if host.body is None and not table.is_open("body"):
-            why = "leaves the host without a bound of its own; give a size, or remove the table"
-            problems.append(describe(origin, f"host.{index}.body", spell(Inherited.WORD), why))
-        if not host.name:
-            if not table.is_open("name"):
-                problems.append(describe(origin, key, spell(host.name), "must name the host"))
-        elif (other := seen.setdefault(host.name, key)) != key:
-            problems.append(describe(origin, key, spell(host.name), f"is the same host as {other}; remove one"))
-    return problems
-
-
-def _covered(address: Address) -> list[Address]:
-    """The addresses that one stands for: two for every interface, none where the kernel gives each its own port."""
-    if address.kind != "tcp":
-        return [address]
-    if address.port == 0:
-        return []
-    hosts = [address.host] if address.host else ["0.0.0.0", "::"]
-    return [Address("tcp", host, address.port) for host in hosts]
-
-
-def origin_rows(settings: Settings) -> list[tuple[str, str, str]]:
-    """Each option that is not at its default: its key, its value as it is written in TOML, and where it was set."""
-    rows = []
-    for key, origin in settings.origins.items():
-        name, *index, option_name = key.split(".")
-        part = getattr(settings, name)
-        value = getattr(part[int(index[0])] if index else part, option_name)
-        rows.append((key, SECTIONS[name].options[option_name].kind.spell(value), origin))
-    return rows

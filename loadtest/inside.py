@@ -160,11 +160,11 @@ async def floor(listener: socket.socket) -> AsyncIterator[None]:
 @asynccontextmanager
 async def litmus(listener: socket.socket) -> AsyncIterator[None]:
     """Litmus's connections over an engine, with what its worker does around them."""
+    from litmus.configuration import load
     from litmus.memory.segment import Segment
     from litmus.memory.slab import Slab
     from litmus.server.deadlines import TICK
     from litmus.server.engine import Engine
-    from litmus.settings import load
     from litmus.worker.accept import Acceptor
     from litmus.worker.boot import Listener
     from litmus.worker.capacity import Capacity

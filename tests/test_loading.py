@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from litmus.configuration import load
 from litmus.loading import MAX_FILE_SIZE, ConfigError, Override
-from litmus.settings import load
 
 
 @pytest.fixture

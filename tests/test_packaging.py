@@ -13,8 +13,8 @@ import pytest
 
 from litmus.arbiter.crew import BOOT_TRIES
 from litmus.arbiter.timings import Timings
+from litmus.configuration import load
 from litmus.control import place
-from litmus.settings import load
 
 ROOT = Path(__file__).parents[1]
 SERVICE = ROOT / "systemd" / "litmus.service"

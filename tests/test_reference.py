@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from litmus.configuration import load
 from litmus.options import environment_name
 from litmus.reference import render_default_toml, render_page
-from litmus.settings import SECTIONS, HostSettings, Settings, load
+from litmus.settings import SECTIONS, HostSettings, Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -8,17 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from litmus.configuration import WINDOWS, load, origin_rows
+from litmus.loading import ConfigError, Override
 from litmus.memory.slab import CLASS_SIZES
-from litmus.settings import (
-    SECTIONS,
-    ConfigError,
-    HostSettings,
-    ListenSettings,
-    Override,
-    Settings,
-    load,
-    origin_rows,
-)
+from litmus.protocols.http2.frames import LARGEST_WINDOW
+from litmus.protocols.http2.streams import CREDIT, SPARE
+from litmus.settings import SECTIONS, HostSettings, ListenSettings, Settings, WebSocketSettings
 
 
 @pytest.fixture
@@ -314,6 +309,11 @@ def test_access(here: Path) -> None:
     assert given(log__access="false").log.access is False
     assert given(log__access="true").log.access is True
     assert problem("log.access", "1") == '--set: log.access = "1": must be true or false, without quotes'
+    for path in ("/var/log/access.log", "access.log", "logs/access"):
+        assert problem("log.access", path).endswith(
+            f'"{path}": must be true or false, without quotes; a path is for log.access_file'
+        )
+    assert problem("http2.enabled", "/").endswith("without quotes")
 
 
 def test_arena(here: Path) -> None:
@@ -339,6 +339,18 @@ def test_limits_of_requests(here: Path) -> None:
 def test_the_longest_head_fits_into_the_largest_buffer(here: Path) -> None:
     limits = given(limits__request_line="16 KiB", limits__header_section="48 KiB").limits
     assert limits.request_line + limits.header_section == CLASS_SIZES[-1]
+
+
+def test_the_windows_of_all_streams_fit_into_that_of_their_connection(config: Path) -> None:
+    assert WINDOWS + SPARE + CREDIT == LARGEST_WINDOW
+    config.write_text('[http2]\nstreams = 2046\nwindow = "1 MiB"\n')
+    assert load(config, environ={}).http2.streams == 2046
+    config.write_text('[http2]\nstreams = 2047\nwindow = "1 MiB"\n')
+    why = 'is too many with http2.window = "1 MiB": a connection has room for 2046; lower one of them'
+    assert problems(config) == [f"{config}: http2.streams = 2047: {why}"]
+    config.write_text('[http2]\nwindow = "16 MiB"\n')
+    assert load(config, environ={}).http2.streams == 100
+    assert given(http2__streams="10000").http2.window == 64 << 10
 
 
 def test_timeouts(here: Path) -> None:
@@ -367,6 +379,30 @@ def test_an_address_may_have_a_limit_of_its_own(config: Path) -> None:
     assert load(config, environ={}).listen[0].body is None
     assert given(listen__0__body="inherit").origins == {}
     assert problem("listen.0.body", "none").endswith(', such as "64 KiB", or "inherit"')
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("compression", "false", False),
+        ("compression_least", "1 KiB", 1024),
+        ("compression_level", "9", 9),
+        ("compression_memory", "8", 8),
+        ("server_window_bits", "15", 15),
+        ("client_window_bits", "9", 9),
+        ("server_context_takeover", "false", False),
+        ("client_context_takeover", "false", False),
+    ],
+)
+def test_an_address_may_compress_in_a_way_of_its_own(name: str, text: str, value: object) -> None:
+    settings = given(**{f"listen__0__websocket_{name}": text})
+    assert settings.websocket == WebSocketSettings()
+    assert settings.websocket.at(settings.listen[0]) == dataclasses.replace(settings.websocket, **{name: value})
+    for_all = given(**{f"websocket__{name}": text})
+    assert for_all.websocket.at(for_all.listen[0]) == for_all.websocket
+    assert for_all.websocket.at(ListenSettings(**{f"websocket_{name}": getattr(WebSocketSettings(), name)})) == (
+        WebSocketSettings()
+    )
 
 
 def test_wrong_addresses_and_backlogs(here: Path) -> None:
@@ -441,7 +477,7 @@ def test_indexes_that_make_no_sense(here: Path) -> None:
     assert problem("listen.backlog", "9").endswith("needs an index, such as listen.0.backlog")
     assert problem("listen.x.bind", ":80").endswith("unknown key; did you mean listen.bind?")
     assert problem("listen.1.bnd", ":80").endswith("unknown key; did you mean listen.bind?")
-    assert problem("listen.0", ":80").endswith("unknown key; listen has bind, backlog, mode, group, body")
+    assert "unknown key; listen has bind, backlog, mode, group, body, " in problem("listen.0", ":80")
 
 
 def test_at_least_one_address(config: Path) -> None:

@@ -11,12 +11,13 @@ from typing import NoReturn
 from litmus.arbiter.checks import check_privileges, shortcomings
 from litmus.arbiter.errors import StartupError
 from litmus.cli.terminal import Terminal
+from litmus.configuration import origin_rows
 from litmus.control import messages
 from litmus.control.framing import Deframer
 from litmus.control.messages import BootFailed, Ready, WorkerMessage
 from litmus.interfaces import asgi
 from litmus.interfaces.asgi import LoadError
-from litmus.settings import Settings, origin_rows
+from litmus.settings import Settings
 from litmus.units import rough_duration
 from litmus.worker import privileges
 
@@ -54,7 +55,7 @@ def check(settings: Settings, out: Terminal, err: Terminal, deadline: float = LO
         out.print(f"application    {out.paint('ok', 'green')}  {settings.app.target}, loaded in {took}")
         out.print(SCOPE)
         return True
-    out.print(f"application    {out.paint('bad', 'red')}  {settings.app.target}")
+    err.print(f"application    {err.paint('bad', 'red')}  {settings.app.target}")  # beside the reason
     err.fail(_PROGRAM, failure.reason, failure.traceback)
     return False
 

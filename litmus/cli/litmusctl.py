@@ -108,6 +108,8 @@ def status(
     _show(result, as_json, reports.print_status)
     workers = result.get("workers")  # a server of another version may not tell
     if workers is not None and not any(worker.get("state") == "ready" for worker in workers):
+        if result.get("state") == "stopping":
+            raise _failure("the server is stopping: nobody else is served", UNSERVED)
         raise _failure("no worker is ready: nothing is served", UNSERVED, "the log of the server says why")
 
 

@@ -15,7 +15,9 @@ import litmus
 from litmus.arbiter import logfiles, signals
 from litmus.cli import banner, checking, streams
 from litmus.cli.terminal import Terminal
-from litmus.settings import ConfigError, InvalidSettings, Override, Settings, load
+from litmus.configuration import InvalidSettings, load
+from litmus.loading import ConfigError, Override
+from litmus.settings import Settings
 
 _PROGRAM = "litmusd"
 

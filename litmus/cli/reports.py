@@ -79,6 +79,7 @@ def print_stats(terminal: Terminal, stats: Mapping[str, Any], rate: float | None
     fields = [
         ("requests", f"{requests}  {terminal.paint(answers, 'dim')}"),
         ("connections", "  ".join([connections, *_turned_away(terminal, totals)])),
+        *_given_up(terminal, totals),
         ("bytes", f"{_with(size, totals.get('bytes_in'))} in, {_with(size, totals.get('bytes_out'))} out"),
     ]
     if lost := totals.get("log_lines_lost"):
@@ -123,6 +124,16 @@ def _turned_away(terminal: Terminal, totals: Mapping[str, Any]) -> list[str]:
         "refused for their address": refused.get("address"),
     }
     return [terminal.paint(f"{number(value)} {name}", "yellow") for name, value in numbers.items() if value]
+
+
+def _given_up(terminal: Terminal, totals: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What was not served to its end for what clients did, if there is any."""
+    told = []
+    if unread := totals.get("responses_unread"):
+        told.append(terminal.paint(f"{count(unread, 'response')} not read", "yellow"))
+    if refused := totals.get("streams_refused"):
+        told.append(terminal.paint(f"{count(refused, 'stream')} refused", "yellow"))
+    return [("given up", "  ".join(told))] if told else []
 
 
 def _slab_rows(terminal: Terminal, workers: Sequence[Mapping[str, Any]]) -> list[Sequence[str]]:

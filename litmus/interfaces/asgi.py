@@ -66,6 +66,8 @@ def load(app: AppSettings) -> Application:
             f"app.target = '{app.target}': it is a WSGI application, and {_WRAP_WSGI},"
             ' or set app.interface = "asgi" if it is one after all'
         )
+    if app.interface == "auto" and (problem := _not_to_be_called(found)):
+        raise LoadError(f"app.target = '{app.target}': {problem}")
     application: Application = found
     return application
 
@@ -103,14 +105,31 @@ def _looks_like_wsgi(application: Any) -> bool:
     """Whether it can only be called with two arguments. ASGI takes three."""
     try:
         signature = inspect.signature(application)
-        signature.bind(None, None)
     except (TypeError, ValueError):
         return False
+    # What a class makes of its arguments can't be seen.
+    return _takes(signature, 2) and not _takes(signature, 3) and not inspect.isclass(application)
+
+
+def _not_to_be_called(application: Any) -> str:
+    """What is wrong with what cannot be called with three arguments; empty if it can, or nobody knows."""
     try:
-        signature.bind(None, None, None)
+        signature = inspect.signature(application)
+    except (TypeError, ValueError):
+        return ""
+    if _takes(signature, 3) or inspect.isclass(application):
+        return ""
+    if _takes(signature, 0):
+        return "it is called without arguments; if it makes the application, say so with () behind its name"
+    return "it is not an application, which is called with scope, receive and send"
+
+
+def _takes(signature: inspect.Signature, arguments: int) -> bool:
+    try:
+        signature.bind(*[None] * arguments)
     except TypeError:
-        return not inspect.isclass(application)  # a class of two arguments may be anything
-    return False
+        return False
+    return True
 
 
 def _words(error: BaseException) -> str:

@@ -1,5 +1,5 @@
 cdef int _REQUESTS_TOTAL, _IN_FLIGHT, _CONNECTIONS_TOTAL, _CONNECTIONS, _RESPONSES
-cdef int _BYTES_IN, _BYTES_OUT, _CLOSED_AS_FLOOD, _WEBSOCKETS
+cdef int _BYTES_IN, _BYTES_OUT, _CLOSED_AS_FLOOD, _WEBSOCKETS, _RESPONSES_UNREAD, _STREAMS_REFUSED
 
 
 cdef class Counters:
@@ -12,6 +12,8 @@ cdef class Counters:
     cpdef request_ended(self)
     cpdef responded(self, int status)
     cpdef flooded(self)
+    cpdef response_unread(self)
+    cpdef stream_refused(self)
     cpdef socket_opened(self)
     cpdef socket_closed(self)
     cpdef received(self, long long size)

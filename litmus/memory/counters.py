@@ -11,6 +11,7 @@ _CONNECTIONS_TOTAL, _CONNECTIONS = int(scoreboard.CONNECTIONS_TOTAL), int(scoreb
 _RESPONSES = int(scoreboard.RESPONSES_1XX) - 1
 _CLOSED_AS_FLOOD = int(scoreboard.CLOSED_AS_FLOOD)
 _WEBSOCKETS = int(scoreboard.WEBSOCKETS)
+_RESPONSES_UNREAD, _STREAMS_REFUSED = int(scoreboard.RESPONSES_UNREAD), int(scoreboard.STREAMS_REFUSED)
 _BYTES_IN, _BYTES_OUT = int(scoreboard.BYTES_IN), int(scoreboard.BYTES_OUT)
 
 
@@ -56,6 +57,14 @@ class Counters:
     def flooded(self) -> None:
         """A connection is closed as a flood."""
         self._cells[_CLOSED_AS_FLOOD] += 1
+
+    def response_unread(self) -> None:
+        """A response is given up because the client makes no room for it."""
+        self._cells[_RESPONSES_UNREAD] += 1
+
+    def stream_refused(self) -> None:
+        """A stream is refused because its connection has too many."""
+        self._cells[_STREAMS_REFUSED] += 1
 
     def socket_opened(self) -> None:
         """A WebSocket was accepted."""

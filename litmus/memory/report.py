@@ -25,6 +25,8 @@ from litmus.memory.scoreboard import (
     REQUESTS_TOTAL,
     RESPONSES_1XX,
     RESPONSES_5XX,
+    RESPONSES_UNREAD,
+    STREAMS_REFUSED,
     WEBSOCKETS,
     State,
 )
@@ -68,6 +70,8 @@ def report(segment: Segment) -> dict[str, Any]:
             "connections_refused": {"full": total(REFUSED_FULL), "address": total(REFUSED_ADDRESS)},
             "connections_closed_for_room": total(CLOSED_FOR_ROOM),
             "connections_closed_as_flood": total(CLOSED_AS_FLOOD),
+            "responses_unread": total(RESPONSES_UNREAD),
+            "streams_refused": total(STREAMS_REFUSED),
             "log_lines_lost": total(LOG_LINES_LOST),
         },
     }

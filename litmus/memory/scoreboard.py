@@ -32,7 +32,7 @@ ERROR_NS: Final = 11  # 6 to 10 are the header's own
 FULL: Final = 12
 """1 while the worker accepts nobody, for want of room or of descriptors."""
 
-# Counters. IN_FLIGHT and CONNECTIONS are levels, the others only ever grow.
+# Counters. IN_FLIGHT, CONNECTIONS and WEBSOCKETS are levels, the others only ever grow.
 COUNTERS: Final = 16
 REQUESTS_TOTAL: Final = 16
 IN_FLIGHT: Final = 17
@@ -53,6 +53,10 @@ CLOSED_AS_FLOOD: Final = 31
 """Connections that were closed because they brought more of something cheap than anybody has use for."""
 WEBSOCKETS: Final = 32
 """WebSockets that are open."""
+RESPONSES_UNREAD: Final = 33
+"""Connections and streams that were given up because their clients made no room for a response."""
+STREAMS_REFUSED: Final = 34
+"""Streams of HTTP/2 that were refused because their connection had too many."""
 COUNTERS_END: Final = 64
 
 CLASS_CELLS: Final = 64
@@ -71,6 +75,8 @@ LASTING: Final = (
     REFUSED_ADDRESS,
     CLOSED_FOR_ROOM,
     CLOSED_AS_FLOOD,
+    RESPONSES_UNREAD,
+    STREAMS_REFUSED,
 )
 """The cells that are added up over the workers that are gone."""
 
@@ -125,6 +131,8 @@ class Scoreboard:
     closed_for_room = Cell(CLOSED_FOR_ROOM)
     closed_as_flood = Cell(CLOSED_AS_FLOOD)
     websockets = Cell(WEBSOCKETS)
+    responses_unread = Cell(RESPONSES_UNREAD)
+    streams_refused = Cell(STREAMS_REFUSED)
 
     def __init__(self, page: memoryview) -> None:
         self.page = page

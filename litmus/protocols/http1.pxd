@@ -3,7 +3,7 @@ cimport cython
 from litmus.memory.lease cimport Lease
 from litmus.protocols.body cimport Decoder
 from litmus.protocols.limits cimport Limits
-from litmus.protocols.machine cimport Host, Sink, Stream
+from litmus.protocols.machine cimport Host, Stream
 from litmus.protocols.request cimport HeadParser, Request
 from litmus.protocols.response cimport Head, bodiless, chunk, response_head
 

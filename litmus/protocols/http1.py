@@ -18,7 +18,7 @@ from litmus.protocols.body import UNKNOWN, ChunkedDecoder, Decoder, LengthDecode
 from litmus.protocols.errors import ProtocolError, ResponseError
 from litmus.protocols.limits import Limits
 from litmus.protocols.lines import check_beginning
-from litmus.protocols.machine import Deadline, Headers, Host, Machine, Stream
+from litmus.protocols.machine import Deadline, Headers, Host, Machine, Sink, Stream
 from litmus.protocols.request import NO_BODY, HeadParser, Request
 from litmus.protocols.response import (
     CONTINUE,
@@ -260,6 +260,10 @@ class Http1(Stream):
         if self.state > _HEAD:
             self._persistent = False
 
+    def drained(self) -> list[tuple[Sink | None, int]]:
+        """See ``Machine.drained``. All that was sent is with the connection."""
+        return []
+
     def output_blocked(self) -> None:
         """See ``Machine.output_blocked``."""
         self.blocked = True
@@ -417,11 +421,6 @@ class Http1(Stream):
         self._host.write(b"".join((b"0\r\n", *lines, b"\r\n")))
         if self.state != _CLOSED:
             self._finish()
-
-    @property
-    def host(self) -> Host:
-        """The connection below."""
-        return self._host
 
     def go_over(self, response: bytes, machine: Machine) -> None:
         """Answer with 101, and let another machine go on (RFC 9110, section 15.2.2). The request has no content."""

@@ -32,6 +32,7 @@ cdef class Host:
     cpdef request(self, Request request, Stream stream)
     cpdef write(self, bytes data)
     cpdef end_output(self)
+    cpdef long long outstanding(self) except -1
     cpdef reset(self)
     cpdef consumed(self)
     cpdef wake(self)
@@ -40,6 +41,8 @@ cdef class Host:
     cpdef bint is_late(self, timer) except -1
     cpdef disarm(self, timer)
     cpdef flooded(self, str reason)
+    cpdef unread(self)
+    cpdef overfull(self)
     cpdef failed(self, str reason)
     cpdef interim(self, int status)
     cpdef refused(self, error, bytes head, long long size)

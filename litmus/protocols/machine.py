@@ -9,7 +9,7 @@ Four parties meet here::
     Host     what a machine asks of its connection          (server/connection.py)
     Machine  what a connection asks of its machine          (http1.py, http2/connection.py)
     Stream   what an exchange asks of a machine: one request's two directions
-    Sink     what a machine tells an exchange               (server/exchange.py)
+    Sink     what a machine tells an exchange               (server/channel.py)
 
 Everything is a plain synchronous call, so a test needs nothing but a fake host. Host, Stream and Sink are base classes,
 because who calls a compiled class by its base finds the method without looking for its name; their methods are all to
@@ -162,6 +162,10 @@ class Host:
         """Nothing more will be written: let the peer see our end of the connection after what was written."""
         raise NotImplementedError
 
+    def outstanding(self) -> int:
+        """How many bytes were written whose arrival the peer has not acknowledged."""
+        raise NotImplementedError
+
     def reset(self) -> None:
         """Break the connection so that the peer notices: a plain close would look like the end of the body."""
         raise NotImplementedError
@@ -195,6 +199,14 @@ class Host:
 
     def flooded(self, reason: str) -> None:
         """For the log and the statistics: the peer has sent more of something cheap than anybody has use for."""
+        raise NotImplementedError
+
+    def unread(self) -> None:
+        """For the statistics: a stream is given up because the peer makes no room for its response."""
+        raise NotImplementedError
+
+    def overfull(self) -> None:
+        """For the log and the statistics: a stream was refused because too many are open."""
         raise NotImplementedError
 
     def failed(self, reason: str) -> None:
@@ -243,6 +255,12 @@ class Machine(Protocol):
 
     def drain(self) -> None:
         """Serve what is under way and at most one request more, tell the peer that it is the last, then close."""
+
+    def drained(self) -> list[tuple[Sink | None, int]]:
+        """There is no more time for that: reset the streams that have still to send something of their responses.
+
+        Returns for each of them its sink and how many bytes of content it had; None for that of a WebSocket.
+        """
 
     def output_blocked(self) -> None:
         """The peer does not read: more is waiting to be sent than should be."""

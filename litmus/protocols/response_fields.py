@@ -97,6 +97,7 @@ _SPECIAL: Final = {
     b"keep-alive": DROPPED,
     b"transfer-encoding": DROPPED,  # framing is the server's: the application sends content
     b"proxy-connection": HTTP1_ONLY,
+    b"te": HTTP1_ONLY,
     b"upgrade": HTTP1_ONLY,
 }
 _TOKEN: Final = frozenset(b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")

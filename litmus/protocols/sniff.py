@@ -13,7 +13,7 @@ from litmus.protocols.http2.frames import PREFACE
 from litmus.protocols.http2.request import RequestReader
 from litmus.protocols.http2.upgrade import H2c
 from litmus.protocols.limits import Limits
-from litmus.protocols.machine import Deadline, Host, Machine
+from litmus.protocols.machine import Deadline, Host, Machine, Sink
 from litmus.protocols.request import HeadParser
 
 
@@ -32,17 +32,19 @@ class Protocols:
         self._parser = parser
         self._websockets = websockets
         self.reader = reader
-        self._upgrade: Upgrade | None = None if reader is None else H2c(reader)
+        self._upgrade: Upgrade | None = None if reader is None else H2c(reader, websockets)
 
     def first(self, host: Host, limits: Limits, negotiated: str | None) -> Machine:
         """The machine that a connection begins with.
 
-        ``negotiated`` is what was agreed upon in the TLS handshake: "h2", "http/1.1" (RFC 7301; RFC 9113, section 3.2),
-        or None where nothing was.
+        ``negotiated`` is what was agreed upon in the TLS handshake: "h2", which must be spoken, "http/1.1" (RFC 7301;
+        RFC 9113, section 3.2), or None where nothing was.
         """
+        if negotiated is None:
+            return Sniffer(host, self, limits)
         if negotiated == "h2":
             return self.http2(host, limits)
-        return Sniffer(host, self, limits) if negotiated is None else self.http1(host, limits)
+        return Http1(host, self._parser, limits, None)  # h2c is for who could not negotiate (RFC 7540, section 3.2)
 
     def http1(self, host: Host, limits: Limits) -> Http1:
         """The machine of a connection that speaks HTTP/1."""
@@ -107,6 +109,10 @@ class Sniffer:
     def drain(self) -> None:
         """See ``Machine.drain``."""
         self._draining = True
+
+    def drained(self) -> list[tuple[Sink | None, int]]:
+        """See ``Machine.drained``."""
+        return []
 
     def output_blocked(self) -> None:
         """See ``Machine.output_blocked``."""

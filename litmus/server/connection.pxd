@@ -1,10 +1,10 @@
 cimport cython
 
 from litmus.memory.lease cimport Lease
-from litmus.protocols.machine cimport Host, Stream
+from litmus.protocols.machine cimport Stream
 from litmus.protocols.request cimport Request
 from litmus.server.deadlines cimport Wheel
-from litmus.server.engine cimport Engine
+from litmus.server.engine cimport Engine, Outlet
 from litmus.server.exchange cimport serve
 from litmus.server.scope cimport Client
 
@@ -14,7 +14,7 @@ cdef Py_ssize_t _GATHER_LEAST, _GATHER_MOST
 cdef long long _UNKNOWN
 
 
-cdef class Connection(Host):
+cdef class Connection(Outlet):
     cdef Client _client
     cdef int _deadline
     cdef bint _end_output
@@ -37,12 +37,12 @@ cdef class Connection(Host):
     cdef bint _waiting
     cdef bint _wake_scheduled
     cdef public long long due
-    cdef public bint posted
     cdef public long long spoke
 
     cpdef get_buffer(self, sizehint)
     cpdef buffer_updated(self, Py_ssize_t nbytes)
     cpdef flush(self)
+    cpdef abort(self)
     @cython.locals(size=cython.Py_ssize_t)
     cpdef write(self, bytes data)
     @cython.locals(deadline=cython.int, asked=cython.bint, began=cython.longlong)

@@ -22,11 +22,11 @@ from litmus.log import escape
 from litmus.memory.lease import Lease
 from litmus.protocols.errors import ProtocolError
 from litmus.protocols.limits import Limits
-from litmus.protocols.machine import Deadline, Expiring, Host, Machine, Stream
+from litmus.protocols.machine import Deadline, Expiring, Machine, Stream
 from litmus.protocols.request import Request
 from litmus.protocols.websocket.handshake import wanted
 from litmus.server import session
-from litmus.server.engine import Engine
+from litmus.server.engine import Engine, Outlet
 from litmus.server.exchange import serve
 from litmus.server.noise import BROKEN, REFUSED, UNREAD, in_words
 from litmus.server.scope import Client
@@ -49,7 +49,7 @@ _MANY: Final = 4 << 10
 """A read that leaves this much is a body or a pipeline of which more will follow: it gets a large buffer at once."""
 
 
-class Connection(Host):
+class Connection(Outlet):
     """One client connection: an ``asyncio.BufferedProtocol`` for the transport, the host of its machine.
 
     Args:
@@ -61,7 +61,6 @@ class Connection(Host):
 
     Attributes:
         due, spoke: see ``machine.Expiring``.
-        posted: will be flushed at the end of the loop's turn. Belongs to ``Engine.post``.
     """
 
     __slots__ = (
@@ -87,7 +86,6 @@ class Connection(Host):
         "_waiting",
         "_wake_scheduled",
         "due",
-        "posted",
         "spoke",
     )
 
@@ -202,11 +200,6 @@ class Connection(Host):
         """The peer's address, for logs."""
         return self._client.name
 
-    @property
-    def client(self) -> Client:
-        """The peer: the same object as that of its exchanges."""
-        return self._client
-
     def flush(self) -> None:
         """Give the transport what is to be written."""
         out = self._out
@@ -229,6 +222,18 @@ class Connection(Host):
         if self._machine is not None and not self._transport.is_closing():
             self._machine.drain()
             self._arm()
+
+    def drained(self) -> list[tuple[object, int]]:
+        """There is no more time for that: let the peer see, where it can, which responses it does not get.
+
+        Returns how many bytes of each it had still to read, with its exchange, or the client where that is not known.
+        """
+        machine = self._machine
+        streams = [] if machine is None else machine.drained()
+        if streams:
+            return [(self._client if sink is None else sink, size) for sink, size in streams]
+        unsent = self.unsent()
+        return [(self._client, unsent)] if unsent else []
 
     def abort(self) -> None:
         """Close now, whatever is under way."""
@@ -266,11 +271,9 @@ class Connection(Host):
         While the transport holds some, the kernel's are counted as well: it asks for more only when a good part of its
         own queue is empty, and a slow peer that reads steadily must not look like one that does not read.
         """
-        size = self._transport.get_write_buffer_size() + self._out_size
-        if size:
-            with contextlib.suppress(OSError):
-                size += struct.unpack("i", fcntl.ioctl(self._socket().fileno(), termios.TIOCOUTQ, bytes(4)))[0]
-        return size
+        if not self._transport.get_write_buffer_size() + self._out_size:
+            return 0
+        return self.outstanding()
 
     def expire(self) -> None:
         """The deadline has passed: the machine says what becomes of the connection.
@@ -290,6 +293,7 @@ class Connection(Host):
                 wheel.arm(self, min(left, engine.deadlines[Deadline.LINGER]))
             else:
                 given_up = count(unsent, "byte")
+                engine.counters.response_unread()
                 engine.noise.tell(UNREAD, "%s does not read: %s of its response given up", self._client.name, given_up)
                 self.reset()  # after a mere close the kernel would keep them, and wait for the peer on its own
             return
@@ -335,7 +339,7 @@ class Connection(Host):
         """See ``Host.request``."""
         self._served = True
         if request.protocol is not None and self._engine.settings.websocket.enabled and wanted(request):
-            session.serve(self._engine, request, stream, self._client)
+            session.serve(self._engine, request, stream, self._client, self)
         else:
             serve(self._engine, request, stream, self._client)
 
@@ -349,6 +353,11 @@ class Connection(Host):
             self._flush_early()
         else:
             self._engine.post(self)
+
+    def outstanding(self) -> int:
+        """See ``Host.outstanding``."""
+        size: int = self._transport.get_write_buffer_size() + self._out_size
+        return size + self._ask(termios.TIOCOUTQ)
 
     def end_output(self) -> None:
         """See ``Host.end_output``."""
@@ -410,6 +419,17 @@ class Connection(Host):
     def flooded(self, reason: str) -> None:
         """See ``Host.flooded``."""
         self._engine.flooded(self._client.name, reason)
+
+    def unread(self) -> None:
+        """See ``Host.unread``."""
+        self._engine.counters.response_unread()
+
+    def overfull(self) -> None:
+        """See ``Host.overfull``."""
+        engine = self._engine
+        engine.counters.stream_refused()
+        most = engine.settings.http2.streams
+        engine.noise.tell(REFUSED, "refused a stream from %s: %d are open (http2.streams)", self._client.name, most)
 
     def failed(self, reason: str) -> None:
         """See ``Host.failed``."""
@@ -491,11 +511,15 @@ class Connection(Host):
 
     def _unheard(self) -> bool:
         """Whether bytes wait to be read: a late loop serves its timers before it looks at its sockets."""
-        if self._paused:
-            return False
+        return not self._paused and self._ask(termios.FIONREAD) > 0
+
+    def _ask(self, what: int) -> int:
+        """What the kernel says of the socket, a number of bytes; 0 of one that is closed."""
+        own = self._socket()
         with contextlib.suppress(OSError):
-            return any(fcntl.ioctl(self._socket().fileno(), termios.FIONREAD, bytes(4)))
-        return False
+            if own is not None and own.fileno() >= 0:
+                return int(struct.unpack("i", fcntl.ioctl(own.fileno(), what, bytes(4)))[0])
+        return 0
 
     def _write_failed(self) -> None:
         """The transport closed itself when an earlier write failed. ``connection_lost`` comes a turn of the loop later,

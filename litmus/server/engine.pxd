@@ -1,11 +1,22 @@
+cimport cython
+
 from litmus.memory.counters cimport Counters
 from litmus.memory.flight cimport FlightTable
 from litmus.memory.lease cimport Lease
 from litmus.memory.slab cimport Slab
 from litmus.protocols.limits cimport Limits
+from litmus.protocols.machine cimport Host
 from litmus.protocols.sniff cimport Protocols
 from litmus.server.deadlines cimport Wheel
 from litmus.server.eager cimport Starter
+from litmus.server.sockets cimport Sockets
+
+
+cdef class Outlet(Host):
+    cdef public bint posted
+
+    cpdef flush(self)
+    cpdef abort(self)
 
 
 cdef class Engine:
@@ -26,7 +37,7 @@ cdef class Engine:
     cdef readonly object access
     cdef readonly set connections
     cdef readonly set exchanges
-    cdef readonly object sockets
+    cdef readonly Sockets sockets
     cdef readonly set adopting
     cdef readonly bint draining
     cdef str _cancel
@@ -46,7 +57,9 @@ cdef class Engine:
     cdef list _outbox
     cdef list _leaving
 
-    cpdef post(self, connection)
+    cpdef post(self, Outlet outlet)
+    @cython.locals(outbox=list, outlet=Outlet)
+    cpdef _deliver(self)
     cpdef left(self)
     cpdef bint cancels(self, bint unwanted) except -1
     cpdef ended(self, Py_ssize_t entry)

@@ -17,7 +17,7 @@ from litmus.memory.segment import Seat
 from litmus.memory.slab import Slab
 from litmus.protocols.http2.request import RequestReader
 from litmus.protocols.limits import Limits
-from litmus.protocols.machine import Deadline
+from litmus.protocols.machine import Deadline, Host
 from litmus.protocols.request import HeadParser
 from litmus.protocols.sniff import Protocols
 from litmus.server.access import AccessLog
@@ -28,9 +28,8 @@ from litmus.server.sockets import Sockets
 from litmus.settings import Settings
 
 if TYPE_CHECKING:
+    from litmus.server.channel import Channel
     from litmus.server.connection import Connection
-    from litmus.server.exchange import Exchange
-    from litmus.server.session import Session
 
 log = logging.getLogger("litmus.server")
 
@@ -47,6 +46,26 @@ CALM_SECONDS: Final = 10.0
 
 _NAMES_TOLD: Final = 16
 _NAME_SHOWN: Final = 64
+
+
+class Outlet(Host):
+    """Whose output the engine sends at the end of the loop's turn: a connection.
+
+    Attributes:
+        posted: it will be flushed then. Belongs to ``Engine.post``.
+    """
+
+    __slots__ = ("posted",)
+
+    posted: bool
+
+    def flush(self) -> None:
+        """Give the transport what is to be written."""
+        raise NotImplementedError
+
+    def abort(self) -> None:
+        """Close now, whatever is under way."""
+        raise NotImplementedError
 
 
 class Engine:
@@ -109,14 +128,14 @@ class Engine:
         self.noise = Noise(self.wheel)
         self.access = access
         self.connections: set[Connection] = set()
-        self.exchanges: set[Exchange | Session] = set()
+        self.exchanges: set[Channel] = set()
         self.sockets = Sockets(settings.websocket, settings.timeouts.drain, self.counters)
         self.adopting: set[object] = set()
         self.draining = False
         self._cancel = settings.http.cancel
         self.cancels_finished = settings.http.cancel == "disconnected"
         self.on_connections_changed: Callable[[], None] = _ignore
-        self._outbox: list[Connection] = []
+        self._outbox: list[Outlet] = []
         self._leaving: list[int] = []
         self._idle: asyncio.Future[None] | None = None
         self.context = copy_context()
@@ -151,24 +170,24 @@ class Engine:
             self._second = second
             self.date = f"date: {formatdate(second, usegmt=True)}\r\n".encode("ascii")
 
-    def post(self, connection: Connection) -> None:
-        """Flush ``connection`` at the end of this turn of the loop, with all others that have something to write."""
-        if connection.posted:
+    def post(self, outlet: Outlet) -> None:
+        """Flush ``outlet`` at the end of this turn of the loop, with all others that have something to write."""
+        if outlet.posted:
             return
-        connection.posted = True
+        outlet.posted = True
         if not self._outbox:
             self.loop.call_soon(self._deliver, context=self.context)
-        self._outbox.append(connection)
+        self._outbox.append(outlet)
 
     def _deliver(self) -> None:
         outbox, self._outbox = self._outbox, []
-        for connection in outbox:
-            connection.posted = False
+        for outlet in outbox:
+            outlet.posted = False
             try:
-                connection.flush()
+                outlet.flush()
             except Exception:
                 log.exception("cannot write to a connection")  # the others' output must not be lost with it
-                connection.abort()
+                outlet.abort()
         if self._leaving:
             # uvloop writes what it was given when it has run everything that was ready: the next turn is after that.
             leaving, self._leaving = self._leaving, []

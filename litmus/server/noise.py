@@ -27,6 +27,7 @@ UNREAD: Final = "unread response"
 FLOODED: Final = "flood"
 BROKEN: Final = "broken connection"
 ABANDONED: Final = "abandoned request"
+UNPREPARED: Final = "failed handshake"
 
 
 class Noise:
@@ -49,11 +50,20 @@ class Noise:
 
     def tell(self, kind: str, message: str, *arguments: object) -> None:
         """Log a line of some kind, at level info, or count it when there were too many."""
-        told = self._told[kind] = self._told.get(kind, 0) + 1
-        if told <= MOST:
+        if self._counts(kind):
             log.info(message, *arguments)
+
+    def accuse(self, kind: str, words: str, error: BaseException | None) -> None:
+        """The same at level error, with the traceback of an ``error``."""
+        if self._counts(kind):
+            log.error("%s", words, exc_info=error)
+
+    def _counts(self, kind: str) -> bool:
+        """Count a line. Returns whether it is still told."""
+        told = self._told[kind] = self._told.get(kind, 0) + 1
         if not self.due:
             self._wheel.arm(self, ticks(SECONDS))
+        return told <= MOST
 
     def expire(self) -> None:
         """See ``machine.Expiring``."""

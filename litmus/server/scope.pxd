@@ -12,6 +12,7 @@ cdef class Client:
     cdef readonly str name
     cdef readonly bytes raw_name
     cdef readonly dict template
+    cdef readonly object deflate
     cdef RequestLine _line
 
     @cython.locals(template=dict, raw_path=bytes, root_path=str, path=str)

@@ -7,6 +7,7 @@ from typing import Any, Final
 from litmus.asgi import VERSIONS, Scope
 from litmus.protocols.lines import RequestLine
 from litmus.protocols.request import Request
+from litmus.protocols.websocket.deflate import DeflateSettings
 
 _VERSIONS = VERSIONS
 _OFFERED: Final[dict[str, dict[str, Any]]] = {"http.response.trailers": {}, "http.response.early_hint": {}}
@@ -39,18 +40,27 @@ class Client:
         host: the peer's address without a port: "192.0.2.1", "2001:db8::1", or "unix".
         name: the same with a port, for the log: "192.0.2.1:4711", "[2001:db8::1]:4711", or "unix".
         raw_name: the name as bytes.
+        deflate: how messages of its WebSockets are compressed; None: they are not.
         template: the part of their scopes that is the same in all of them, and that of the last one's request line.
     """
 
-    __slots__ = ("_line", "host", "name", "raw_name", "template")
+    __slots__ = ("_line", "deflate", "host", "name", "raw_name", "template")
 
-    def __init__(self, peer: Address | None, server: Address | None, scheme: str, root_path: str) -> None:
+    def __init__(
+        self,
+        peer: Address | None,
+        server: Address | None,
+        scheme: str,
+        root_path: str,
+        deflate: DeflateSettings | None = None,
+    ) -> None:
         if peer is None:
             self.host = self.name = "unix"
         else:
             self.host, port = peer
             self.name = f"[{self.host}]:{port}" if ":" in self.host else f"{self.host}:{port}"
         self.raw_name = self.name.encode()
+        self.deflate = deflate
         self.template = _TEMPLATE.copy()
         self.template["server"] = server
         self.template["client"] = peer

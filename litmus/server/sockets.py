@@ -13,7 +13,7 @@ from litmus.server.deadlines import ticks
 from litmus.settings import WebSocketSettings
 
 if TYPE_CHECKING:
-    from litmus.server.session import Session
+    from litmus.server.established import Established
 
 
 class Sockets:
@@ -26,30 +26,34 @@ class Sockets:
 
     Attributes:
         limits: what the peers may send.
-        deflate: how messages are compressed; None: they are not.
         queue: messages that may wait for the application.
         handshake_ticks, ping_ticks, pong_ticks, idle_ticks, close_ticks: deadlines; 0: there is none.
     """
 
+    __slots__ = (
+        "_counters",
+        "_most",
+        "_open",
+        "_origins",
+        "_turn",
+        "_window",
+        "close_ticks",
+        "handshake_ticks",
+        "idle_ticks",
+        "limits",
+        "ping_ticks",
+        "pong_ticks",
+        "queue",
+    )
+
     def __init__(self, settings: WebSocketSettings, drain: float, counters: Counters) -> None:
         self._counters = counters
-        self._open: set[Session] = set()
+        self._open: set[Established] = set()
         self._most = settings.sockets
         self._origins = frozenset(settings.origins.encode("ascii").split())
         self._window = max(1, round(drain * 10 * _SPREAD))
         self._turn = 0
         self.limits = WebSocketLimits(settings.message, settings.frame, settings.fragments)
-        self.deflate: DeflateSettings | None = None
-        if settings.compression:
-            self.deflate = DeflateSettings(
-                settings.server_window_bits,
-                settings.client_window_bits,
-                settings.server_context_takeover,
-                settings.client_context_takeover,
-                settings.compression_memory,
-                settings.compression_level,
-                settings.compression_least,
-            )
         self.queue = settings.queue
         self.handshake_ticks = ticks(settings.handshake)
         self.ping_ticks = ticks(settings.ping_interval) if settings.ping_interval else 0
@@ -66,27 +70,42 @@ class Sockets:
         if 0 < self._most <= len(self._open):
             raise HandshakeError(503, "too many WebSockets are open", [(b"retry-after", b"1")])
 
-    def opened(self, session: Session) -> None:
+    def opened(self, socket: Established) -> None:
         """A WebSocket was accepted."""
-        self._open.add(session)
+        self._open.add(socket)
         self._counters.socket_opened()
 
-    def closed(self, session: Session) -> None:
+    def closed(self, socket: Established) -> None:
         """It is over, and its application has left it."""
-        if session in self._open:
-            self._open.remove(session)
+        if socket in self._open:
+            self._open.remove(socket)
             self._counters.socket_closed()
 
     def drain(self) -> None:
         """Close them one after the other: all at once, their clients would come back so."""
-        sessions = list(self._open)
-        for number, session in enumerate(sessions):
-            session.drain(1 + self._window * number // len(sessions))
+        sockets = list(self._open)
+        for number, socket in enumerate(sockets):
+            socket.drain(1 + self._window * number // len(sockets))
 
     def jitter(self) -> int:
         """Ticks after which one that is accepted during a drain is closed."""
         self._turn = (self._turn + 1) % self._window
         return 1 + self._turn
+
+
+def deflate_settings(settings: WebSocketSettings) -> DeflateSettings | None:
+    """How messages are compressed by these settings; None: they are not."""
+    if not settings.compression:
+        return None
+    return DeflateSettings(
+        settings.server_window_bits,
+        settings.client_window_bits,
+        settings.server_context_takeover,
+        settings.client_context_takeover,
+        settings.compression_memory,
+        settings.compression_level,
+        settings.compression_least,
+    )
 
 
 _SPREAD: Final = 0.5

@@ -7,7 +7,7 @@ cdef class Acceptor:
     cdef list _own
     cdef dict _others
     cdef Py_ssize_t _capacity
-    cdef dict _limits
+    cdef dict _terms
     cdef object _room
     cdef object _refusals
     cdef object _notices

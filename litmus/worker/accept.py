@@ -12,10 +12,13 @@ from functools import partial
 from typing import Any, Final, NamedTuple
 
 from litmus.protocols.limits import Limits
+from litmus.protocols.websocket.deflate import DeflateSettings
 from litmus.server.connection import Connection
 from litmus.server.deadlines import ticks
 from litmus.server.engine import Engine
 from litmus.server.scope import Address, Client, address
+from litmus.server.sockets import deflate_settings
+from litmus.settings import ListenSettings
 from litmus.worker import backlog
 from litmus.worker.boot import Listener
 from litmus.worker.capacity import Capacity
@@ -68,11 +71,7 @@ class Acceptor:
         self._own = [listener.socket for listener in listeners]
         self._others: dict[int, Sequence[socket.socket]] = {}
         self._capacity = capacity.most
-        self._limits = {
-            listener.socket.getsockname(): engine.limits_with(listener.settings.body)
-            for listener in listeners
-            if listener.settings.body is not None
-        }
+        self._terms = {listener.socket.getsockname(): _terms(engine, listener.settings) for listener in listeners}
         self._room = Room(engine)
         self._refusals = Refusals(engine)
         self._notices = Notices(engine, capacity)
@@ -177,9 +176,9 @@ class Acceptor:
     def _watch(self, listener: socket.socket) -> None:
         name = listener.getsockname()
         # By address, because what another slot listens on has the same ones.
-        limits = self._limits.get(name, self._engine.limits)
+        terms = self._terms.get(name) or _terms(self._engine, ListenSettings())
         server = None if name[0] in _WILDCARDS else address(name)
-        self._engine.loop.add_reader(listener.fileno(), self._readable, _Door(listener, server, limits))
+        self._engine.loop.add_reader(listener.fileno(), self._readable, _Door(listener, server, terms))
 
     def _pause(self) -> None:
         if self._accepting:
@@ -273,9 +272,9 @@ class Acceptor:
             visit = _Visit(self._visits, host)
         engine = self._engine
         server = door.server or address(accepted.getsockname())
-        client = Client(address(peer), server, "http", self._root_path)
+        client = Client(address(peer), server, "http", self._root_path, door.terms.deflate)
         # Any: it has what the loop asks of a protocol, and does not inherit it.
-        connection: Any = Connection(engine, door.limits, client, None if visit is None else visit.end)
+        connection: Any = Connection(engine, door.terms.limits, client, None if visit is None else visit.end)
         opening = _Opening(engine.loop.connect_accepted_socket(lambda: connection, accepted), visit)
         engine.adopting.add(opening)
         opening.run(self._adopted)
@@ -294,17 +293,34 @@ class Acceptor:
 _WILDCARDS: Final = ("0.0.0.0", "::")
 
 
+class _Terms(NamedTuple):
+    """What holds for the connections that come in at an address.
+
+    Attributes:
+        limits: what they may demand.
+        deflate: how messages of WebSockets are compressed; None: they are not.
+    """
+
+    limits: Limits
+    deflate: DeflateSettings | None
+
+
+def _terms(engine: Engine, listen: ListenSettings) -> _Terms:
+    limits = engine.limits if listen.body is None else engine.limits_with(listen.body)
+    return _Terms(limits, deflate_settings(engine.settings.websocket.at(listen)))
+
+
 class _Door(NamedTuple):
     """A listening socket.
 
     Attributes:
         server: its address, None if it listens on all that the machine has.
-        limits: of the connections that come in here.
+        terms: of the connections that come in here.
     """
 
     listener: socket.socket
     server: Address | None
-    limits: Limits
+    terms: _Terms
 
 
 class _Opening:

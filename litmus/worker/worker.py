@@ -37,7 +37,6 @@ from litmus.memory.slab import Slab
 from litmus.server.access import AccessLog
 from litmus.server.deadlines import TICK
 from litmus.server.engine import Engine
-from litmus.server.scope import Client
 from litmus.units import count
 from litmus.worker import parent, privileges
 from litmus.worker.accept import Acceptor
@@ -208,7 +207,7 @@ class Worker:
         self._seat.scoreboard.state = State.DRAINING
         engine.drain()
         cut: list[str] = []
-        told: set[Client] = set()
+        told: set[object] = set()
         try:
             async with asyncio.timeout(order.timeout):
                 if order.sweep:
@@ -218,7 +217,7 @@ class Worker:
                 acceptor.close()
                 await engine.idle()
         except TimeoutError:
-            told = {exchange.client for exchange in engine.exchanges}
+            told = {*engine.exchanges, *(exchange.client for exchange in engine.exchanges)}
             cut = [exchange.cancel() for exchange in list(engine.exchanges)]
         for words in cut:
             log.warning("cut after %g s of draining: %s", order.timeout, words)
@@ -227,9 +226,10 @@ class Worker:
                 async with asyncio.timeout(CANCEL_SECONDS):
                     await engine.idle()
         for connection in list(engine.connections):
-            if connection.client not in told and (unsent := connection.unsent()):
-                cut.append(f"a response to {connection.name}, which had {count(unsent, 'byte')} of it still to read")
-                log.warning("cut after %g s of draining: %s", order.timeout, cut[-1])
+            for whose, size in connection.drained():
+                if whose not in told:
+                    cut.append(f"a response to {connection.name}, which had {count(size, 'byte')} of it still to read")
+                    log.warning("cut after %g s of draining: %s", order.timeout, cut[-1])
             connection.flush()
         await asyncio.sleep(0)  # what was flushed leaves at the end of the turn
         for connection in list(engine.connections):

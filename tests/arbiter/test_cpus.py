@@ -7,7 +7,9 @@ import pytest
 
 from litmus.arbiter import cpus
 from litmus.arbiter.changes import workers_wanted
-from litmus.settings import MAX_WORKERS, Override, load
+from litmus.configuration import load
+from litmus.loading import Override
+from litmus.settings import MAX_WORKERS
 
 V2_MOUNT = "31 23 0:28 / /sys/fs/cgroup rw,relatime - cgroup2 cgroup2 rw"
 V1_MOUNT = "32 31 0:29 {root} /sys/fs/cgroup/cpu,cpuacct rw,relatime - cgroup cgroup rw,cpu,cpuacct"

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from setproctitle import setproctitle
-from support.arbiter import count_descriptors
+from support.descriptors import count_descriptors
 from support.marks import needs_root
 from support.processes import in_child
 from support.waiting import wait_until

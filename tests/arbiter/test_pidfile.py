@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from support import processes
-from support.arbiter import count_descriptors
+from support.descriptors import count_descriptors
 
 from litmus.arbiter.errors import StartupError
 from litmus.arbiter.pidfile import PidFile

@@ -6,7 +6,8 @@ from support.marks import needs_root
 from support.processes import in_child
 
 from litmus.cli.checking import load_in_child
-from litmus.settings import Override, load
+from litmus.configuration import load
+from litmus.loading import Override
 
 
 def test_an_application_that_never_comes_back_is_given_up(tmp_path: Path) -> None:

@@ -82,6 +82,12 @@ def test_status_tells_scripts_whether_anything_is_served(
     assert ("no worker is ready" in result.stderr) == bool(code)
 
 
+def test_status_of_a_server_that_stops(path: Path, arbiter: FakeArbiter) -> None:
+    arbiter.summary = {"state": "stopping", "workers": [{"slot": 0, "state": "draining"}]}
+    result = run("-s", path, "status")
+    assert (result.exit_code, result.stderr) == (UNSERVED, "litmusctl: the server is stopping: nobody else is served\n")
+
+
 def test_stats(path: Path) -> None:
     result = run("-s", path, "stats")
     assert result.exit_code == 0

@@ -17,7 +17,9 @@ from litmus import build, log
 from litmus.arbiter.arbiter import Arbiter
 from litmus.cli import banner, litmusd
 from litmus.cli.terminal import Terminal
-from litmus.settings import LogSettings, Override, load
+from litmus.configuration import load
+from litmus.loading import Override
+from litmus.settings import LogSettings
 
 KIND = "compiled" if build.compiled() else "pure"
 ADDRESS = ("--bind", "127.0.0.1:0")
@@ -393,15 +395,16 @@ def test_check_says_what_is_wrong_with_the_application(folder: Path, source: str
     (folder / "shop.py").write_text(source)
     result = run("litmusd", "shop:app", "--check", cwd=folder)
     assert result.returncode == 1
-    assert "application    bad  shop:app\n" in result.stdout
     assert "Checked" not in result.stdout
-    assert result.stderr.startswith("litmusd: ")
+    assert "application" not in result.stdout
+    assert result.stderr.startswith("application    bad  shop:app\nlitmusd: ")
     assert complaint in result.stderr
 
 
 def test_wsgi_that_was_asked_for_is_refused_with_what_to_do_instead(folder: Path) -> None:
     said = refused(folder, "shop:app", "--set", "app.interface=wsgi", "--check")
     assert said == (
+        "application    bad  shop:app\n"
         "litmusd: app.target = 'shop:app': app.interface is wsgi, and this version serves ASGI only: wrap the "
         "application with an adapter such as a2wsgi (app = a2wsgi.WSGIMiddleware(app)); leave app.interface out\n"
     )
@@ -411,7 +414,7 @@ def test_check_shows_the_part_of_the_traceback_that_matters(folder: Path) -> Non
     (folder / "shop.py").write_text("import models\n")
     (folder / "models.py").write_text("1 / 0\n")
     lines = run("litmusd", "shop:app", "--check", cwd=folder).stderr.splitlines()
-    assert lines[0].endswith("ZeroDivisionError: division by zero")
+    assert lines[1].endswith("ZeroDivisionError: division by zero")
     files = [line.split('"')[1] for line in lines if line.lstrip().startswith("File")]
     assert files == [f"{folder}/shop.py", f"{folder}/models.py"]
 

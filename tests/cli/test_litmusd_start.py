@@ -19,7 +19,9 @@ from litmus.arbiter import arbiter as arbiter_module
 from litmus.arbiter.arbiter import Arbiter, StartupError
 from litmus.cli import banner, litmusd
 from litmus.cli.terminal import Terminal
-from litmus.settings import Override, Settings, load
+from litmus.configuration import load
+from litmus.loading import Override
+from litmus.settings import Settings
 
 ADDRESS = ("--bind", "127.0.0.1:0", "--workers", "1")
 

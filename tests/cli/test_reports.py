@@ -79,6 +79,20 @@ def test_a_server_without_workers_or_of_another_version_is_shown_as_far_as_it_go
     assert printed(reports.print_stats, {"workers": [{}]})[-1].split() == ["-"] * 11
 
 
+@pytest.mark.parametrize(
+    ("unread", "refused", "shown"),
+    [
+        (1200, 1, "1200 responses not read  1 stream refused"),
+        (1, 0, "1 response not read"),
+        (0, 3, "3 streams refused"),
+    ],
+)
+def test_what_was_given_up_is_shown_when_there_is_any(unread: int, refused: int, shown: str) -> None:
+    totals = {**STATS["totals"], "responses_unread": unread, "streams_refused": refused}
+    before, now = printed(reports.print_stats, STATS), printed(reports.print_stats, {**STATS, "totals": totals})
+    assert now == [*before[:3], f"  given up     {shown}", *before[3:]]
+
+
 @pytest.mark.parametrize(("lost", "shown"), [(1, "1 line lost"), (1200, "1200 lines lost")])
 def test_lost_lines_of_the_log_are_shown_when_there_are_any(lost: int, shown: str) -> None:
     totals = {**STATS["totals"], "log_lines_lost": lost}

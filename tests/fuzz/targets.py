@@ -19,6 +19,7 @@ from support.wire import LIMITS, Call, Handler, Wire, described, echo, ignore, o
 from support.wire2 import Wire2
 
 from litmus.asgi import Application, Receive, Scope, Send
+from litmus.configuration import load
 from litmus.loading import ConfigError
 from litmus.protocols.http2.connection import Http2
 from litmus.protocols.http2.decoder import Decoder
@@ -26,7 +27,6 @@ from litmus.protocols.http2.errors import HeaderListTooLarge, HpackError
 from litmus.protocols.limits import Limits
 from litmus.protocols.websocket.deflate import Agreement, DeflateSettings, Parameters
 from litmus.protocols.websocket.limits import WebSocketLimits
-from litmus.settings import load
 
 
 def http1(data: bytes) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import re
 import signal
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -251,3 +252,29 @@ def test_what_takes_longer_than_the_drain_is_cut_and_named(serve: Serve) -> None
         assert client.ends()
     assert server.process.wait(30) == 0
     assert "GET /forever/waiting from 127.0.0.1:" in server.errors
+
+
+def test_what_waits_for_room_at_the_client_when_the_drain_ends_is_reset_and_named(serve: Serve) -> None:
+    """Each once: those that were given whole, those that were not, and those that are answered for being cut."""
+    server = serve(workers=1, timeouts={"drain": "1s"})
+    with Http2Client(server.connect(), window=0) as client:
+        given, endless = [client.ask("/work/1"), client.ask("/work/22")], client.ask("/download/endless")
+        for stream in (*given, endless):
+            client.until(lambda: client.seen(stream).status)  # noqa: B023
+        waiting = client.ask("/forever")
+        wait_until(lambda: server.stats()["workers"][0]["in_flight"] == 2, "those that are not over")
+        server.signal(signal.SIGTERM)
+        for stream, status in [*((stream, 200) for stream in given), (endless, 200), (waiting, 503)]:
+            response = client.response(stream)
+            assert (response.status, response.body, response.reset) == (status, b"", Error.INTERNAL_ERROR)
+        assert client.ends()
+        name = f"127.0.0.1:{client.client.name[1]}"
+    assert server.process.wait(30) == 0
+    named = re.findall(r"cut after 1 s of draining: (.*)", server.errors)
+    assert len(named) == 4
+    for path in ("/download/endless", "/forever"):
+        assert any(words.startswith(f"GET {path} from {name}, after ") for words in named)
+    for stream in given:
+        size = dict(client.seen(stream).headers)[b"content-length"].decode()
+        assert f"a response to {name}, which had {size} bytes of it still to read" in named
+    assert "it had to cut 4 requests" in server.errors

@@ -99,6 +99,8 @@ FAILURES = {
     "a factory that wants arguments": ("def app(x): ...\n", "loaded:app()", "the factory failed: TypeError", ""),
     "a factory that makes nothing": ("def app(): ...\n", "loaded:app()", "NoneType", ""),
     "a factory that is none": ("app = 5\n", "loaded:app()", "the factory failed: TypeError", ""),
+    "a factory without ()": ("def app(): ...\n", "loaded:app", "say so with () behind its name", ""),
+    "a function of one argument": ("def app(scope): ...\n", "loaded:app", "is not an application, which is called", ""),
     "WSGI": ("def app(environ, start_response): ...\n", "loaded:app", "WSGI", ""),
     "a WSGI object": ("class App:\n    def __call__(self, e, s): ...\napp = App()\n", "loaded:app", "WSGI", ""),
 }
@@ -144,6 +146,17 @@ def test_wsgi_is_refused_with_what_to_do(loading: Load, name: str) -> None:
 
 def test_what_looks_like_wsgi_can_be_insisted_on(loading: Load) -> None:
     assert callable(loading("def app(a, b): ...\n", app__interface="asgi"))
+
+
+@pytest.mark.parametrize(
+    "source", ["def app(*all): ...\n", "class app:\n    def __init__(self, a): ...\n", "app = max\n"]
+)
+def test_what_may_be_an_application_is_taken_for_one(loading: Load, source: str) -> None:
+    assert callable(loading(source))
+
+
+def test_what_cannot_be_called_like_an_application_can_be_insisted_on(loading: Load) -> None:
+    assert callable(loading("def app(): ...\n", app__interface="asgi"))
 
 
 @pytest.mark.usefixtures("loading")

@@ -51,6 +51,8 @@ def totals(
         "connections_refused": {"full": 0, "address": 0},
         "connections_closed_for_room": 0,
         "connections_closed_as_flood": 0,
+        "responses_unread": 0,
+        "streams_refused": 0,
         "log_lines_lost": 0,
     }
 
@@ -145,12 +147,14 @@ def test_a_full_worker_and_what_became_of_those_who_came() -> None:
     board = segment.seat(0).scoreboard
     board.full, board.refused_full, board.refused_address, board.closed_for_room = 1, 2, 3, 4
     board.closed_as_flood = 5
+    board.responses_unread, board.streams_refused = 6, 7
     assert report(segment)["workers"][0]["full"] is True
     segment.retire(0)
     totals = report(segment)["totals"]
     assert totals["connections_refused"] == {"full": 2, "address": 3}
     assert totals["connections_closed_for_room"] == 4
     assert totals["connections_closed_as_flood"] == 5
+    assert (totals["responses_unread"], totals["streams_refused"]) == (6, 7)
 
 
 def test_it_is_ready_for_json() -> None:

@@ -242,6 +242,7 @@ def test_a_window_that_stays_shut() -> None:
     wire.lapse(Deadline.STALL)
     assert wire.referee.response(1).reset == Error.CANCEL
     assert call.told == ["cut", "disconnected"]
+    assert wire.unread_streams == 1
     assert not wire.closed
 
 
@@ -403,17 +404,33 @@ def test_who_asks_and_gets_is_never_out_of_it() -> None:
     assert not wire.floods
 
 
-@pytest.mark.parametrize("piece", [4 << 10, 16 << 10, (16 << 10) + 1])
-def test_who_gives_back_what_it_reads_piece_by_piece_is_no_flood(piece: int) -> None:
+@pytest.mark.parametrize("piece", [1, 90, 1000, 4 << 10, 16 << 10, (16 << 10) + 1])
+@pytest.mark.parametrize("streams", [1, 3])
+def test_who_gives_back_what_it_reads_piece_by_piece_is_no_flood(piece: int, streams: int) -> None:
     """As some clients do, for both windows, with a PING to measure the way."""
-    wire = Wire2(judged=False).open().feed(get(1))
-    (call,) = wire.calls
-    call.respond(b"", end=False)
+    wire = Wire2(judged=False).open().feed(b"".join(get(stream) for stream in range(1, 2 * streams, 2)))
+    for call in wire.calls:
+        call.respond(b"", end=False)
     for _ in range(3000):
-        call.send(bytes(piece))
-        wire.feed(more_room(piece, 0, 1) + (ping() if piece >= 16 << 10 else b"")).take_output()
+        for call in wire.calls:
+            call.send(bytes(piece))
+            wire.feed(more_room(piece, 0, call.stream.id) + (ping() if piece >= 16 << 10 else b"")).take_output()
     assert not wire.floods
-    assert not call.gone
+    assert not any(call.gone for call in wire.calls)
+
+
+@pytest.mark.parametrize("which", ["stream", "connection"])
+def test_who_opens_a_window_byte_by_byte_is_a_flood(which: str) -> None:
+    """Although it answers each frame: those are as small as they are because of it."""
+    wire = Wire2(judged=False).open().feed(get(1) + more_room(1 << 20, 0 if which == "stream" else 1))
+    (call,) = wire.calls
+    call.respond(bytes(1 << 20), end=False)
+    opened = 0
+    while not wire.floods:
+        wire.feed(more_room(1, 1 if which == "stream" else 0)).take_output()
+        opened += 1
+        assert opened <= 2 * ALLOWANCE
+    assert wire.floods == ["too many of one kind: WINDOW_UPDATE"]
 
 
 def test_content_that_is_too_long_is_dear() -> None:
@@ -620,6 +637,7 @@ def test_a_refused_request_that_has_come_whole_is_closed_by_both_ends() -> None:
 def test_only_so_many_streams_at_once() -> None:
     wire = opened(limits=Limits(16 << 10, 48 << 10, streams=2)).feed(get(1) + get(3) + get(5))
     assert wire.referee.response(5).reset == Error.REFUSED_STREAM
+    assert wire.refused_streams == 1
     wire.calls[0].respond(b"ok")
     wire.settle().feed(get(7))
     assert [call.stream.id for call in wire.calls] == [1, 3, 7]

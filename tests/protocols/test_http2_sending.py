@@ -48,6 +48,35 @@ def shape(frames: list[Frame]) -> list[tuple[int, int, bool]]:
 HEADERS, DATA = Type.HEADERS, Type.DATA
 
 
+# When there is no more time
+
+
+def test_what_waits_at_the_end_of_a_drain_is_reset() -> None:
+    """Whether for a window or for a peer that reads, and be it nothing but an end; what has gone out is left alone."""
+    wire, calls = asked(get(1), get(3), get(5), get(7), get(9), post(11), values={Setting.INITIAL_WINDOW_SIZE: 0})
+    shut, part, ending, held, _, gone = calls
+    shut.respond(b"shut")
+    part.respond(b"part", end=False)
+    ending.respond(end=False)
+    gone.respond()
+    wire.block()
+    ending.send(b"", end=True)
+    held.respond()
+    assert wire.machine.drained() == [(shut, 4), (part, 4), (ending, 0), (held, 0)]
+    assert [call.told for call in (shut, part, ending, held)] == [["disconnected"]] * 4
+    resets = [(frame.stream, frame.payload) for frame in wire.frames() if frame.kind == Type.RST_STREAM]
+    assert resets == [(stream, bytes([0, 0, 0, Error.INTERNAL_ERROR])) for stream in (1, 3, 5, 7)]
+    assert set(wire.machine.streams) == {9, 11}
+    assert wire.machine.drained() == []
+
+
+def test_what_a_websocket_still_has_to_send_is_nobodys_response() -> None:
+    wire = Wire2(ignore, extended=True).open({Setting.INITIAL_WINDOW_SIZE: 0})
+    wire.feed(headers(1, [(":protocol", "websocket"), *request(method="CONNECT")]))
+    wire.calls[0].respond(b"message", end=False)
+    assert wire.machine.drained() == [(None, 7)]
+
+
 # Who does not read
 
 

@@ -15,6 +15,7 @@ from litmus.protocols.sniff import Protocols, Sniffer
 
 TELLS = len(b"PRI * HTTP/2.0\r\n")
 REST = b" / HTTP/1.1\r\nHost: a\r\n\r\n"
+GOING_OVER = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: \r\n\r\n"
 
 
 def sniffing(offered: bool = True) -> Wire2:
@@ -86,6 +87,15 @@ def test_what_was_negotiated_is_spoken(negotiated: str | None, kind: type) -> No
     assert wire.ended == (kind is Http2)
 
 
+def test_who_negotiated_http1_cannot_go_over() -> None:
+    """RFC 7540, section 3.2: h2c is for connections without TLS."""
+    wire = Wire(ok)
+    parser = HeadParser()
+    wire.machine = Protocols(parser, RequestReader(parser.fields)).first(wire, LIMITS, "http/1.1")
+    wire.feed(b"GET / HTTP/1.1\r\nHost: a\r\n" + GOING_OVER)
+    assert wire.out.startswith(b"HTTP/1.1 200 ")
+
+
 def test_where_http2_is_not_offered() -> None:
     wire = sniffing(offered=False).feed(PREFACE)
     assert isinstance(wire.machine, Http1)
@@ -114,11 +124,10 @@ def test_draining_before_http1() -> None:
 
 def test_who_has_finished_sending_cannot_go_over() -> None:
     """Nothing of what HTTP/2 begins with can come any more."""
-    going_over = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: \r\n\r\n"
     parser = HeadParser()
     wire = Wire()
     wire.machine = Http1(wire, parser, LIMITS, H2c(RequestReader(parser.fields)))
-    wire.feed(b"GET /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n" + going_over).eof()
+    wire.feed(b"GET /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n" + GOING_OVER).eof()
     for call in wire.calls:
         call.respond(b"ok")
         wire.settle()

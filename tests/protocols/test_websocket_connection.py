@@ -46,6 +46,25 @@ def test_messages_are_frames_of_their_own(size: int) -> None:
     assert line.frames == [Frame(TEXT, b"a" * size), Frame(BINARY, bytes(size))]
 
 
+@pytest.mark.parametrize("kind", [TEXT, BINARY])
+@pytest.mark.parametrize("size", [1, 200, JOIN_LIMIT - 1])
+def test_what_goes_to_many_is_framed_once(kind: int, size: int) -> None:
+    text = "a" * (size - 1) + "!"
+    data = text.encode()
+    lines = [Line(), Line(agreement=DEFLATE), Line(), Line()]
+    lines[2].socket.close()
+    for line in lines:
+        if kind == TEXT:
+            line.socket.send_text(text)
+        else:
+            line.socket.send_bytes(data)
+    first, compressed, closed, last = lines
+    assert first.frames == last.frames == [Frame(kind, data)]
+    assert first.writes[0] is last.writes[0]
+    assert Zlib(peer_bits=12).messages(compressed.frames) == [text if kind == TEXT else data]
+    assert [frame.opcode for frame in closed.frames] == [CLOSE]
+
+
 def test_the_examples_of_the_rfc() -> None:
     """Section 5.7: what is not masked there is what a server sends."""
     line = Line()

@@ -14,7 +14,7 @@ from support.waiting import wait_until_steady
 
 from litmus.asgi import Receive, Scope, Send
 from litmus.memory.scoreboard import BYTES_IN
-from litmus.server.exchange import ClientDisconnected
+from litmus.server.channel import ClientDisconnected
 
 MIB = 1 << 20
 

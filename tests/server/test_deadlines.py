@@ -6,7 +6,6 @@ import struct
 import termios
 import weakref
 from collections.abc import Callable
-from time import monotonic_ns, sleep
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.apps import Gated, begin, hello, respond
 from support.bench import bench
+from support.clock import Clock
 from support.http import Client
 from support.server import Server, serve
 from support.turns import next_turn
@@ -403,10 +403,14 @@ def test_dribbling_into_a_busy_loop_earns_no_time_either() -> None:
 
 
 def test_what_counts_is_the_time_and_not_how_often_the_loop_comes_to_its_tick() -> None:
-    with serve(hello, clock=monotonic_ns, timeouts__keep_alive="200ms") as server, server.connect() as client:
+    clock = Clock()
+    with (
+        serve(hello, clock=lambda: round(clock.now * 1e9), timeouts__keep_alive="5s") as server,
+        server.connect() as client,
+    ):
         client.get()
         for _ in range(2):
-            server.call(lambda: sleep(0.6))
+            clock.now += 6
             server.call(server.engine.tick)
         assert client.ends()
         server.idle()
@@ -515,6 +519,7 @@ def test_who_stops_reading_is_given_up_in_time_however_long_connections_are_kept
         with pytest.raises(ConnectionError):
             client.rest()
         assert "does not read" in caplog.text
+        assert server.counter(scoreboard.RESPONSES_UNREAD) == 1
         (line,) = server.log()
         assert " 200 " in line, "what it asked for is on record"
 

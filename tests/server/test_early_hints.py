@@ -12,7 +12,7 @@ from support.server import Server, serve
 
 from litmus.asgi import Application, Receive, Scope, Send
 from litmus.memory.scoreboard import RESPONSES_1XX
-from litmus.server.exchange import ClientDisconnected
+from litmus.server.channel import ClientDisconnected
 
 STYLE = b"</style.css>; rel=preload; as=style"
 SCRIPT = b"</script.js>; rel=preload; as=script"

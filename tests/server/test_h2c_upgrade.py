@@ -85,6 +85,20 @@ def test_without_content(server: Server) -> None:
     assert server.call(lambda: server.engine.board.cells[RESPONSES_1XX]) == before + 1
 
 
+@pytest.mark.parametrize("offered", [True, False])
+def test_websockets_are_offered_as_elsewhere(offered: bool) -> None:
+    """RFC 8441, section 3."""
+    speaker, _ = preface()
+    with serve(app, websocket__enabled=str(offered).lower()) as server, server.connect() as client:
+        client.send(asking())
+        assert client.exactly(len(SWITCHING)) == SWITCHING
+        client.send(speaker.data_to_send())
+        events: list[h2.events.Event] = []
+        while not any(isinstance(event, h2.events.StreamEnded) for event in events):
+            events += speaker.receive_data(client.more())
+        assert speaker.remote_settings.enable_connect_protocol == int(offered)
+
+
 @pytest.mark.parametrize("size", [1, 10_000])
 def test_with_content(server: Server, size: int) -> None:
     body = bytes(size)

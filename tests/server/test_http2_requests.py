@@ -1,6 +1,7 @@
 """Requests over HTTP/2, as a client meets them: scope, bodies, errors, limits, deadlines, the end of a connection."""
 
 import asyncio
+import re
 import resource
 import socket
 from collections.abc import Iterator
@@ -34,11 +35,18 @@ from support.waiting import wait_until, wait_until_steady
 
 from litmus.asgi import Application, Receive, Scope, Send
 from litmus.memory.flight import WireProtocol
-from litmus.memory.scoreboard import BYTES_IN, BYTES_OUT, CLOSED_AS_FLOOD, RESPONSES_1XX
+from litmus.memory.scoreboard import (
+    BYTES_IN,
+    BYTES_OUT,
+    CLOSED_AS_FLOOD,
+    RESPONSES_1XX,
+    RESPONSES_UNREAD,
+    STREAMS_REFUSED,
+)
 from litmus.protocols.http2.streams import PROGRESS
+from litmus.server.channel import ClientDisconnected
 from litmus.server.deadlines import TICK_NS
 from litmus.server.engine import DRAIN_SECONDS
-from litmus.server.exchange import ClientDisconnected
 
 MIB = 1 << 20
 
@@ -514,13 +522,16 @@ def test_the_limits_are_announced() -> None:
         assert client.referee.settings[Setting.INITIAL_WINDOW_SIZE] == 30 << 10
 
 
-def test_more_streams_than_that_are_refused_to_be_retried() -> None:
+def test_more_streams_than_that_are_refused_to_be_retried(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
     app = Gated()
     with connected(app, http2__streams="3") as (server, client):
         held = [client.ask("/slow") for _ in range(3)]
         for _ in held:
             app.wait_until_reached()
         assert client.get().reset == Error.REFUSED_STREAM
+        assert server.counter(STREAMS_REFUSED) == 1
+        assert re.search(r"refused a stream from 127\.0\.0\.1:\d+: 3 are open \(http2\.streams\)", caplog.text)
         server.call(app.gate.set)
         assert [client.response(stream).status for stream in held] == [200] * 3
         assert client.get().status == 200
@@ -643,6 +654,7 @@ def test_a_response_that_the_client_has_no_room_for_is_given_up(whose: str) -> N
         client.settled()
         server.tick(5.4)
         assert client.response(stream).reset == Error.CANCEL
+        assert server.counter(RESPONSES_UNREAD) == 1
         client.settled()
 
 

@@ -13,7 +13,7 @@ from support.server import Server, serve
 from support.waiting import wait_until
 
 from litmus.asgi import Receive, Scope, Send
-from litmus.server.exchange import ClientDisconnected
+from litmus.server.channel import ClientDisconnected
 
 
 class Left(Routes):

@@ -15,9 +15,9 @@ from support.waiting import wait_until
 
 from litmus.asgi import Receive, Scope, Send
 from litmus.memory import scoreboard
+from litmus.server.channel import ClientDisconnected
 from litmus.server.deadlines import ticks
 from litmus.server.engine import LINGER_SECONDS
-from litmus.server.exchange import ClientDisconnected
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n"
@@ -438,6 +438,7 @@ def test_who_reads_a_response_too_slowly_is_no_fault_of_the_application(caplog: 
         server.tick(3.2)
         assert server.note() == "cancelled"
         assert server.engine.board.last_error == ""
+        assert server.counter(scoreboard.RESPONSES_UNREAD) == 1
     words = "GET /endless was not read by 127.0.0.1:"
     assert [record.levelno for record in caplog.records if record.getMessage().startswith(words)] == [logging.INFO]
     assert all(record.levelno < logging.ERROR for record in caplog.records)

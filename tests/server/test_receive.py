@@ -1,6 +1,8 @@
 """``receive``: what it says, in which order, to whom, and that nothing gets lost on the way."""
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -240,6 +242,46 @@ def test_who_stops_waiting_takes_nothing_along() -> None:
         on.do(gone.task.cancel)
         on.feed(b"0123456789")
         assert listen(on, app).message == request(b"0123456789", False)
+
+
+def test_who_stops_waiting_is_forgotten() -> None:
+    """Some ask again and again, with a timeout, and no message ever comes."""
+    with asked(POST) as (on, app):
+        gone = [listen(on, app) for _ in range(2)]
+        futures = [weakref.ref(each.task._fut_waiter) for each in gone]  # type: ignore[attr-defined]
+        assert all(future() is not None for future in futures)
+        on.do(*(each.task.cancel for each in gone))
+        gone.clear()
+        gc.collect()  # tasks and their errors know each other
+        assert [future() for future in futures] == [None, None]
+        on.feed(b"0123456789")
+        assert listen(on, app).message == request(b"0123456789", False)
+
+
+def test_messages_that_meet_cancellations_stay_in_order() -> None:
+    with asked(POST) as (on, app):
+        gone = [listen(on, app) for _ in range(2)]
+        on.do(on.arrive(b"01234"), on.arrive(b"56789"), *(each.task.cancel for each in gone))
+        assert [each.message for each in gone] == [None, None]
+        assert listen(on, app).message == request(b"01234", True)
+        assert listen(on, app).message == request(b"56789", False)
+
+
+def test_a_call_is_awaited_once() -> None:
+    with asked(POST) as (on, app):
+        errors: list[str] = []
+
+        async def twice() -> None:
+            call = app.receive()
+            await call
+            try:
+                await call
+            except RuntimeError as error:
+                errors.append(str(error))
+
+        on.do(lambda: on.loop.create_task(twice()))
+        on.feed(b"0123456789")
+        assert errors == ["a call of receive can be awaited once"]
 
 
 @pytest.mark.parametrize("cancel_first", [True, False])

@@ -16,10 +16,12 @@ from wsproto.extensions import PerMessageDeflate
 
 from litmus.asgi import Receive, Scope, Send
 from litmus.memory.scoreboard import IN_FLIGHT, RESPONSES_1XX, WEBSOCKETS
-from litmus.server.exchange import ClientDisconnected
-from litmus.server.session import QUEUED
+from litmus.server.channel import ClientDisconnected
+from litmus.server.established import QUEUED
+from litmus.server.noise import MOST, SECONDS
 
 VERSIONS = pytest.mark.parametrize("version", ["1.1", "2"])
+MUCH = 120_000
 
 
 async def accept(receive: Receive, send: Send, **more: Any) -> None:
@@ -142,6 +144,17 @@ class App(Routes):
             self.note("nobody is there")
             raise
 
+    async def says_much(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await accept(receive, send)
+        await send({"type": "websocket.send", "bytes": bytes(MUCH)})
+        self.note(await receive())
+
+    async def says_much_and_closes(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await accept(receive, send)
+        await send({"type": "websocket.send", "bytes": bytes(MUCH)})
+        await send({"type": "websocket.close"})
+        self.note(await receive())
+
     async def pours(self, scope: Scope, receive: Receive, send: Send) -> None:
         await accept(receive, send)
         sent = 0
@@ -194,6 +207,12 @@ def serving(**options: Any) -> Iterator[tuple[Server, App]]:
     with serve(app, access=True, **options) as server:
         app.server = server
         yield server, app
+
+
+def acknowledged(server: Server) -> None:
+    """The client's kernel has all that was sent, which it may be slow to say. Until it does, nobody is given up."""
+    for connection in list(server.engine.connections):
+        wait_until(lambda one=connection: server.call(one.outstanding) == 0, "it to be acknowledged")
 
 
 def opened(server: Server, version: str, path: str = "/", **more: Any) -> Any:
@@ -360,6 +379,19 @@ def test_the_application_leaves_without_an_answer(version: str, path: str, caplo
     assert record.levelname == "ERROR"
 
 
+@pytest.mark.parametrize("path", ["/fails_early", "/says_nothing"])
+def test_an_application_that_knows_no_websockets_is_not_told_of_for_ever(
+    path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "litmus.server")
+    with serving() as (server, _):
+        for _ in range(MOST + 3):
+            assert ask(server, "1.1", path).answer().status == 500
+        assert len(caplog.records) == MOST
+        server.tick(SECONDS + 1)
+        assert caplog.messages[MOST:] == ["3 more failed handshakes within 10 s, not told one by one"]
+
+
 @VERSIONS
 def test_the_client_leaves(version: str, caplog: pytest.LogCaptureFixture) -> None:
     with serving() as (server, _):
@@ -438,7 +470,7 @@ def test_what_nobody_reads_waits_at_the_sender() -> None:
         sending.start()
         held = wait_until_steady(server.slab_in_use)
         assert held <= 4
-        assert server.call(lambda: [session._queued for session in server.engine.exchanges]) == [QUEUED]
+        assert server.call(lambda: [session.established.queued for session in server.engine.exchanges]) == [QUEUED]
         assert sending.is_alive()
         server.call(app.gate.set)
         sending.join(DEADLINE)
@@ -466,8 +498,9 @@ def test_who_does_not_answer_a_ping_is_cut(version: str, caplog: pytest.LogCaptu
     caplog.set_level(logging.INFO, "litmus.server")
     with serving(websocket__ping_interval="5s", websocket__ping_timeout="3s") as (server, _):
         socket = opened(server, version)
-        server.tick(11)
+        server.tick(6)
         socket.pinged()
+        acknowledged(server)
         server.tick(3.5)
         assert server.note() == {"type": "websocket.disconnect", "code": 1006, "reason": ""}
     assert "a ping was not answered" in caplog.text
@@ -484,6 +517,41 @@ def test_who_has_yet_to_read_is_not_asked_for_signs_of_life(version: str) -> Non
         for _ in range(poured + 1):
             assert socket.message() == bytes(1 << 16)
         wait_until(lambda: app.poured > poured, "it to pour again")
+
+
+@pytest.mark.parametrize("path", ["/says_much", "/says_much_and_closes"])
+def test_who_reads_slowly_what_the_kernel_holds_has_time_to_answer(path: str, caplog: pytest.LogCaptureFixture) -> None:
+    """A ping, or a Close frame, lies behind what it reads, although nothing waits in the server any more."""
+    options = {"websocket__ping_interval": "5s", "websocket__ping_timeout": "3s", "websocket__close": "3s"}
+    with serving(**options) as (server, _):
+        server.hold_much(MUCH * 2)
+        client = server.connect(receive_buffer=4096)
+        Socket1(client, path, {}, None).answer()
+        (connection,) = server.engine.connections
+
+        def outstanding() -> int:
+            return server.call(connection.outstanding)
+
+        assert wait_until_steady(outstanding) > MUCH // 2
+        assert server.call(connection.unsent) == 0
+        server.tick(6)
+        for _ in range(4):
+            before = outstanding()
+            client.exactly(20_000)
+            wait_until(lambda before=before: outstanding() < before, "it to be read")
+            server.tick(2.5)
+            assert server.engine.connections, "it reads"
+        server.tick(7)
+        assert server.note()["type"] == "websocket.disconnect", "it does not"
+
+
+def test_a_connection_that_is_closed_has_nothing_outstanding() -> None:
+    with serving() as (server, _):
+        opened(server, "1.1")
+        (connection,) = server.engine.connections
+        server.call(connection.abort)
+        assert server.note()["type"] == "websocket.disconnect"
+        assert server.call(connection.outstanding) == 0
 
 
 @VERSIONS
@@ -513,6 +581,7 @@ def test_who_says_nothing_is_closed(version: str) -> None:
 def test_who_does_not_answer_a_close_frame_is_cut(version: str) -> None:
     with serving(websocket__close="2s") as (server, _):
         opened(server, version, "/closes")
+        acknowledged(server)
         server.tick(2.5)
         assert server.note() == {"type": "websocket.disconnect", "code": 1006, "reason": ""}
         server.idle() if version == "1.1" else None

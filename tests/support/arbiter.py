@@ -23,11 +23,6 @@ DEADLINE = 20.0
 TESTS = Path(__file__).resolve().parent.parent
 
 
-def count_descriptors() -> int:
-    """How many descriptors this process has open, and the one needed for counting."""
-    return len(list(Path("/proc/self/fd").iterdir()))
-
-
 class Greeting(NamedTuple):
     slot: int
     pid: int

@@ -16,7 +16,7 @@ from litmus.arbiter.errors import StartupError
 from litmus.arbiter.fleet import Fleet
 from litmus.arbiter.listeners import Listeners
 from litmus.arbiter.timings import Timings
-from litmus.settings import load
+from litmus.configuration import load
 
 PR_SET_CHILD_SUBREAPER = 36
 

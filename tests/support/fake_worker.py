@@ -12,7 +12,8 @@ import socket
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
+
+from support.descriptors import count_descriptors
 
 from litmus import log
 from litmus.control import framing, messages
@@ -29,9 +30,7 @@ def main(boot: Boot) -> None:
     board = boot.segment.seat(boot.seat).scoreboard
     board.pid, board.state = os.getpid(), State.BOOTING
     manner = boot.settings.app.target.partition(":")[0]
-    _logger.info(
-        "booting slot=%d gen=%d fds=%d", boot.slot, boot.generation, len(list(Path("/proc/self/fd").iterdir()))
-    )
+    _logger.info("booting slot=%d gen=%d fds=%d", boot.slot, boot.generation, count_descriptors())
     FakeWorker(boot).run(MANNERS[manner])
 
 

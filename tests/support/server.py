@@ -16,13 +16,15 @@ import uvloop
 from support.http import DEADLINE, Client
 
 from litmus.asgi import Application
+from litmus.configuration import load
+from litmus.loading import Override
 from litmus.memory import scoreboard
 from litmus.memory.segment import Segment
 from litmus.memory.slab import Slab
 from litmus.server.access import AccessLog
 from litmus.server.deadlines import TICK_NS
 from litmus.server.engine import Engine
-from litmus.settings import Override, Settings, load
+from litmus.settings import Settings
 from litmus.worker.accept import Acceptor
 from litmus.worker.boot import Listener
 from litmus.worker.capacity import Capacity
@@ -111,6 +113,10 @@ class Server:
         client = Client(self._listener.family, self.address, receive_buffer)
         self._clients.add(client)
         return client
+
+    def hold_much(self, size: int) -> None:
+        """Have the kernel hold so many bytes of what clients that connect from now on don't read, if it may."""
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)
 
     def call(self, function: Callable[..., T], *arguments: Any) -> T:
         """Call a function in the server's loop. Returns what it returns."""

@@ -117,6 +117,7 @@ class Line(Wire):
 
     Attributes:
         out: what was written.
+        writes: the same, piece by piece.
         ended: the output was ended.
         told: what the receiver was told, in order.
         unread: what was fed and not taken.
@@ -131,6 +132,7 @@ class Line(Wire):
         react: Callable[["Line", str | bytes], object] | None = None,
     ) -> None:
         self.out = b""
+        self.writes: list[bytes] = []
         self.ended = False
         self.told: list[Told] = []
         self.unread = b""
@@ -144,6 +146,7 @@ class Line(Wire):
     def write(self, data: bytes) -> None:
         assert not self.ended, f"written behind the end: {data!r}"
         self.out += data
+        self.writes.append(data)
 
     def end(self) -> None:
         assert not self.ended, "ended twice"

@@ -68,6 +68,8 @@ class Wire2(Wire):
     ) -> None:
         self.timers: dict[Expiring, int] = {}
         self.floods: list[str] = []
+        self.unread_streams = 0
+        self.refused_streams = 0
         self.breaks: list[str] = []
         self.interims: list[int] = []
         self.woken = 0
@@ -120,6 +122,12 @@ class Wire2(Wire):
 
     def flooded(self, reason: str) -> None:
         self.floods.append(reason)
+
+    def unread(self) -> None:
+        self.unread_streams += 1
+
+    def overfull(self) -> None:
+        self.refused_streams += 1
 
     def failed(self, reason: str) -> None:
         self.breaks.append(reason)

@@ -12,10 +12,11 @@ from typing import Any
 from support import processes
 from support.http import DEADLINE, Client
 
+from litmus.configuration import load
 from litmus.control import framing, messages
 from litmus.control.messages import ArbiterMessage, BootFailed, Drain, Drained, Ready, Stop, WorkerMessage
+from litmus.loading import Override
 from litmus.memory.segment import Segment
-from litmus.settings import Override, load
 from litmus.worker.boot import Boot, Listener
 from litmus.worker.worker import main
 

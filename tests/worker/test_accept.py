@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import uvloop
 from support.apps import echo, hello
+from support.descriptors import count_descriptors
 from support.http import DEADLINE
 from support.server import make_engine
 from support.turns import next_turn, turn
@@ -31,6 +32,11 @@ from litmus.worker.refusals import MOST, RETRY_AFTER
 from litmus.worker.room import YOUNG_SECONDS
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+UPGRADE = (
+    b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Key: AAECAwQFBgcICQoLDA0ODw==\r\n"
+    b"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\r\n"
+)
 
 
 class Door:
@@ -41,7 +47,7 @@ class Door:
         loop: asyncio.AbstractEventLoop,
         room: int,
         listeners: int | Sequence[socket.socket],
-        settings: ListenSettings,
+        settings: ListenSettings | Sequence[ListenSettings],
         application: Application,
         others_have_room: Callable[[], bool],
         options: dict[str, Any],
@@ -53,7 +59,9 @@ class Door:
         if isinstance(listeners, int):
             listeners = [socket.create_server(("127.0.0.1", 0), backlog=2048) for _ in range(listeners)]
         self.sockets = list(listeners)
-        mine = [Listener(settings, each) for each in self.sockets]
+        if isinstance(settings, ListenSettings):
+            settings = [settings] * len(self.sockets)
+        mine = [Listener(*each) for each in zip(settings, self.sockets, strict=True)]
         self.acceptor = Acceptor(self.engine, mine, Capacity(room, "limits.connections allows"), others_have_room)
         self.clients: list[socket.socket] = []
 
@@ -110,6 +118,13 @@ class Door:
         self.turn()
         return int(self.answer_now(client).split(b" ")[1])
 
+    def upgrade(self, listener: socket.socket) -> bytes:
+        """What comes when somebody opens a WebSocket who can be talked into anything about compression."""
+        self.knock(1, self.sockets.index(listener))
+        self.clients[-1].sendall(UPGRADE)
+        self.turn()
+        return self.answer_now(self.clients[-1])
+
     def log(self) -> list[str]:
         self.engine.close()
         return self.access.lines
@@ -119,7 +134,7 @@ class Door:
 def door(
     room: int,
     listeners: int | Sequence[socket.socket] = 1,
-    settings: ListenSettings = ListenSettings(),  # noqa: B008
+    settings: ListenSettings | Sequence[ListenSettings] = ListenSettings(),  # noqa: B008
     application: Application = hello,
     others_have_room: Callable[[], bool] = lambda: False,
     **options: Any,
@@ -382,25 +397,21 @@ def test_who_still_sends_can_read_that_it_was_refused() -> None:
             client.sendall(b"x" * (64 << 20))
 
 
-def descriptors() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
-
-
 @pytest.mark.parametrize("leaves", [True, False])
 def test_who_was_refused_does_not_stay(leaves: bool) -> None:
     with full(1, timeouts__queue="1s") as made:
         made.knock(2 * MOST)
-        before = descriptors()
+        before = count_descriptors()
         made.tick(1.2)
-        assert descriptors() == before + MOST, "so many may read on"
+        assert count_descriptors() == before + MOST, "so many may read on"
         if leaves:
             while len(made.clients) > 1:
                 made.clients.pop().close()
             made.turn()
-            assert descriptors() == before - 2 * MOST
+            assert count_descriptors() == before - 2 * MOST
         else:
             made.tick(LINGER_SECONDS + 0.3)
-            assert descriptors() == before
+            assert count_descriptors() == before
 
 
 @pytest.mark.parametrize("others", [False, True])
@@ -771,6 +782,44 @@ def test_an_address_may_have_a_limit_of_its_own(body: int | None, status: int) -
         made.sockets[0] = vacant
         made.knock()
         assert made.ask(made.clients[1], request) == status
+
+
+def test_an_address_may_compress_in_a_way_of_its_own() -> None:
+    """Which holds as well for a slot that is stood in for."""
+    own, other = (socket.create_server(("127.0.0.1", 0), reuse_port=True) for _ in range(2))
+    plain = ListenSettings(websocket_compression=False)
+    small = ListenSettings(
+        websocket_server_window_bits=10,
+        websocket_client_window_bits=9,
+        websocket_server_context_takeover=False,
+        websocket_client_context_takeover=False,
+        websocket_compression_least=6,
+    )
+    with door(10, [own, other], [plain, small], greet) as made:
+        made.open()
+        assert b"permessage-deflate" not in made.upgrade(own)
+        vacant = socket.create_server(other.getsockname(), reuse_port=True)
+        made.loop.call_soon(made.acceptor.stand_in, 7, [vacant])
+        made.turn()
+        other.close()
+        made.sockets[1] = vacant
+        head, _, frames = made.upgrade(vacant).partition(b"\r\n\r\n")
+        [agreed] = [line for line in head.split(b"\r\n") if line.lower().startswith(b"sec-websocket-extensions: ")]
+        assert set(agreed.partition(b": ")[2].split(b"; ")) == {
+            b"permessage-deflate",
+            b"server_max_window_bits=10",
+            b"client_max_window_bits=9",
+            b"server_no_context_takeover",
+            b"client_no_context_takeover",
+        }
+        assert frames.startswith(b"\x81\x05hello\xc1"), "the short message as it is, the long one compressed"
+
+
+async def greet(scope: Scope, receive: Receive, send: Send) -> None:
+    """Accepts a WebSocket, and says something short and something long."""
+    await send({"type": "websocket.accept"})
+    await send({"type": "websocket.send", "text": "hello"})
+    await send({"type": "websocket.send", "text": "hello! " * 20})
 
 
 def test_a_host_s_limit_goes_before_that_of_an_address() -> None:

@@ -8,6 +8,7 @@ import signal
 import socket
 import threading
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -51,15 +52,33 @@ async def app(scope, receive, send):
     await send({"type": "http.response.body", "body": path.encode()})
 """
 
-SLEEPY = """
+RELAY = """
 import asyncio
+import os
+
+latest = asyncio.Event()
+over = False
+
+def end():
+    global over
+    over = True
+    latest.set()
+    asyncio.get_running_loop().remove_reader(pipe)
 
 async def app(scope, receive, send):
+    global latest
     assert scope["type"] == "http"
-    await asyncio.sleep(0.05)
+    latest.set()
+    mine = latest = asyncio.Event()
+    if not over:
+        asyncio.get_running_loop().add_reader(pipe, end)
+        await mine.wait()
     await send({"type": "http.response.start", "status": 200})
     await send({"type": "http.response.body", "body": b"done"})
+
+pipe = os.open(PIPE, os.O_RDONLY | os.O_NONBLOCK)
 """
+"""Answers a request when the next one has come, or something to the named pipe PIPE: then there will be none."""
 
 LIFESPAN = """
 import asyncio
@@ -411,9 +430,11 @@ def test_a_sweep_of_a_full_worker_serves_the_queue_as_well() -> None:
         assert process.drained() == 0
 
 
-def test_a_sweep_under_steady_load_leaves_time_for_those_who_came_last() -> None:
-    """Somebody new always comes, until the worker closes its listener."""
-    with worker(SLEEPY) as process:
+def test_a_sweep_under_steady_load_leaves_time_for_those_who_came_last(tmp_path: Path) -> None:
+    """Somebody new always comes, until the worker closes its listener; who came last is answered only then."""
+    os.mkfifo(tmp_path / "over")
+    over = os.open(tmp_path / "over", os.O_RDWR)
+    with worker(RELAY.replace("PIPE", repr(str(tmp_path / "over")))) as process:
         process.ready()
         address = process.listeners[0].getsockname()
         process.listeners[0].close()  # the worker's is the last
@@ -424,6 +445,7 @@ def test_a_sweep_under_steady_load_leaves_time_for_those_who_came_last() -> None
                 while True:
                     with Client(socket.AF_INET, address) as client:
                         statuses.append(client.get("/").status)
+            os.write(over, b"!")
 
         threads = [threading.Thread(target=ask_again_and_again) for _ in range(8)]
         for thread in threads:
@@ -433,6 +455,7 @@ def test_a_sweep_under_steady_load_leaves_time_for_those_who_came_last() -> None
         for thread in threads:
             thread.join()
         assert set(statuses) == {200}
+    os.close(over)
 
 
 def test_many_requests_may_be_cut_at_once() -> None:

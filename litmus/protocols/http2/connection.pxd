@@ -1,7 +1,6 @@
 cimport cython
 
 from litmus.memory.lease cimport Lease
-from litmus.protocols.http2.frames cimport rst_stream
 from litmus.protocols.http2.requests cimport Requests
 from litmus.protocols.http2.stream cimport Http2Stream
 from litmus.protocols.machine cimport Timer
@@ -56,6 +55,7 @@ cdef class Http2(Requests):
     cdef _rst_stream(self, unsigned long stream_id, bytes payload)
     @cython.locals(size=cython.ulong, stream=Http2Stream)
     cdef _window_update(self, unsigned long stream_id, bytes payload)
+    cdef bint _is_answer(self) except -1
     cdef bint _is_paid_for(self, long long size) except -1
     cdef _count_requests(self)
     cdef _check_begun(self, unsigned long stream_id, str what)

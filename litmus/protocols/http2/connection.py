@@ -44,10 +44,11 @@ from litmus.protocols.http2.frames import (
 )
 from litmus.protocols.http2.request import RequestReader
 from litmus.protocols.http2.requests import Requests
+from litmus.protocols.http2.sending import WORTHWHILE
 from litmus.protocols.http2.stream import Carrier, State
 from litmus.protocols.http2.streams import READING, RESET_BY_US
 from litmus.protocols.limits import Limits
-from litmus.protocols.machine import Deadline, Host, Machine, Timer
+from litmus.protocols.machine import Deadline, Host, Machine, Sink, Timer
 from litmus.protocols.request import Request
 from litmus.units import count
 
@@ -70,9 +71,6 @@ FRAGMENTS: Final = 64
 
 FRAME_SIZE_SENT: Final = 64 << 10
 """Bytes in the largest frame that is sent, however large the peer takes them: others must get their turn."""
-
-_WORTHWHILE: Final = 1 << 10
-"""Bytes by which a window is opened, if it is more than play."""
 
 _PROBED: Final = 16 << 10
 """Bytes of content that are worth a PING: some clients measure so how much they should have on its way."""
@@ -214,6 +212,15 @@ class Http2(Requests):
             self._host.write(goaway(LARGEST_STREAM, ErrorCode.NO_ERROR, "draining") + ping(_DRAIN_PING))
             self._drain_alarm = _Alarm(self, self._drain_overdue)
             self._host.arm(self._drain_alarm, Deadline.DRAIN)
+
+    def drained(self) -> list[tuple[Sink | None, int]]:
+        """See ``Machine.drained``."""
+        unread: list[tuple[Sink | None, int]] = []
+        for stream in list(self.streams.values()):
+            if stream.queued or (stream.ending and stream.sink is not None):
+                unread.append((None if stream.tunnel else stream.sink, stream.queued))
+                self.cut(stream)
+        return unread
 
     def output_blocked(self) -> None:
         """See ``Machine.output_blocked``."""
@@ -588,7 +595,7 @@ class Http2(Requests):
         if len(payload) != 4:
             raise Http2ConnectionError(ErrorCode.FRAME_SIZE_ERROR, "WINDOW_UPDATE of a wrong size")
         size = int.from_bytes(payload, "big") & 0x7FFFFFFF
-        if size < _WORTHWHILE or not self._is_paid_for(size):
+        if not (size >= _WORTHWHILE or self._is_answer()) or not self._is_paid_for(size):
             self.allowance.spend(_CHEAP, "WINDOW_UPDATE")
         if not stream_id:
             if not size:
@@ -629,6 +636,13 @@ class Http2(Requests):
         if not target & 1:
             raise Http2ConnectionError(ErrorCode.PROTOCOL_ERROR, "PRIORITY_UPDATE of no stream of a client's")
         self.prioritize(target, payload[4:])
+
+    def _is_answer(self) -> bool:
+        """Whether a small frame was sent for which a small WINDOW_UPDATE may come."""
+        if not self.answers:
+            return False
+        self.answers -= 1
+        return True
 
     def _is_paid_for(self, size: int) -> bool:
         """Whether so much content was sent that a frame which goes with it is of use."""
@@ -680,6 +694,6 @@ def _unpadded(flags: int, payload: bytes, least: int) -> bytes:
 _DATA, _HEADERS, _PRIORITY, _RST_STREAM, _SETTINGS_FRAME, _PUSH_PROMISE, _PING, _GOAWAY, _WINDOW_UPDATE = range(9)
 _CONTINUATION, _PRIORITY_UPDATE = int(Type.CONTINUATION), int(Type.PRIORITY_UPDATE)
 _ACK, _END_STREAM, _END_HEADERS, _PADDED, _PRIORITY_FLAG = ACK, END_STREAM, END_HEADERS, PADDED, PRIORITY
-_HEADER_SIZE, _FRAME_SIZE = HEADER_SIZE, FRAME_SIZE
+_HEADER_SIZE, _FRAME_SIZE, _WORTHWHILE = HEADER_SIZE, FRAME_SIZE, WORTHWHILE
 _HALF_CLOSED_REMOTE: Final = int(State.HALF_CLOSED_REMOTE)
 _CHEAP, _WASTED, _LOST = allowance.CHEAP, allowance.WASTED, allowance.LOST

@@ -139,7 +139,10 @@ class RequestReader:
             raise ProtocolError(431, f"the header section has more than {count(self._most, 'field')}")
         if ended and length > 0:
             raise ProtocolError(400, "Content-Length announces content that does not come")
-        request = Request(self._request_line(method, path), headers)
+        line = self._request_line(method, path)
+        if protocol is not None and protocol != WEBSOCKET:
+            raise ProtocolError(501, "CONNECT to a protocol that is not spoken")  # as RFC 9220, section 3, has it
+        request = Request(line, headers)
         request.body = NO_BODY if ended else length
         request.expects_continue = expects_continue and not ended
         request.priority = wanted
@@ -206,6 +209,9 @@ class RequestReader:
 _REST_OF_LINE: Final = len(b"  HTTP/1.1\r\n")
 _REMEMBERED: Final = 1024
 _REMEMBERED_SIZE: Final = 256
+
+WEBSOCKET: Final = b"websocket"
+"""The one protocol of the extended CONNECT method that is spoken (RFC 8441, section 5)."""
 
 _NAME: Final = frozenset(b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz")
 _VALUE: Final = re.compile(rb"(?:[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?")

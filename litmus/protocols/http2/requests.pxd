@@ -21,7 +21,7 @@ cdef class Requests(Streams):
     cdef readonly unsigned long last
     cdef readonly long long requests
 
-    @cython.locals(request=Request, known=Request)
+    @cython.locals(request=Request)
     cpdef field_block(self, unsigned long stream_id, bint ended, bytes block)
     @cython.locals(stream=Http2Stream)
     cpdef serve(self, unsigned long stream_id, Request request, bint ended, bytes content)

@@ -91,6 +91,7 @@ class Requests(Streams):
             self.allowance.spend(allowance.LOST, "streams beyond the limit")
             self.note_closed(stream_id, RESET_BY_US)
             self._host.write(rst_stream(stream_id, ErrorCode.REFUSED_STREAM))
+            self._host.overfull()
             return
         self.serve(stream_id, request, ended, b"")
 

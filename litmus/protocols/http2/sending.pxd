@@ -8,7 +8,7 @@ from litmus.protocols.http2.stream cimport Carrier, Http2Stream
 from litmus.protocols.machine cimport Host
 
 cdef int _DATA, _END_STREAM, _CLOSED
-cdef Py_ssize_t _QUEUED_MOST, _TURN
+cdef Py_ssize_t _QUEUED_MOST, _TURN, _WORTHWHILE
 
 
 cdef class Sender(Carrier):
@@ -21,6 +21,7 @@ cdef class Sender(Carrier):
     cdef public Py_ssize_t frame_size
     cdef readonly long long initial_window
     cdef readonly long long sent
+    cdef public long long answers
     cdef public long long returnable
     cdef public long long window
 

@@ -34,6 +34,9 @@ QUEUED_MOST: Final = 32 << 10
 QUEUED_LEAST: Final = 16 << 10
 """Bytes at which it may go on."""
 
+WORTHWHILE: Final = 1 << 10
+"""Bytes by which a window is opened, if it is more than play."""
+
 TURN: Final = 512 << 10
 """Bytes that are sent before others get their turn."""
 
@@ -47,6 +50,8 @@ class Sender(Carrier):
     Attributes:
         allowance: the peer's.
         blocked: the peer does not read.
+        answers: small WINDOW_UPDATE frames that may come for what was sent: two for each frame of content that left
+            both windows open. None that goes to a peer who opens them byte by byte does.
         returnable: bytes of content that were sent and not answered yet, counted thrice: by two windows, and by PING.
         window: bytes of content that the peer has room for, on all streams together.
         initial_window: on a new one.
@@ -60,6 +65,7 @@ class Sender(Carrier):
         "_host",
         "_scheduler",
         "allowance",
+        "answers",
         "blocked",
         "frame_size",
         "initial_window",
@@ -75,6 +81,7 @@ class Sender(Carrier):
         self.window = WINDOW
         self.initial_window = WINDOW
         self.sent = 0
+        self.answers = 0
         self.returnable = 0
         self.frame_size = FRAME_SIZE
         self._encoder = Encoder()
@@ -249,6 +256,8 @@ class Sender(Carrier):
         self.window -= size
         self.sent += size
         self.returnable += 3 * size
+        if stream.window >= _WORTHWHILE and self.window >= _WORTHWHILE:
+            self.answers += 2
 
     def _fits(self, stream: Http2Stream, size: int) -> bool:
         """Whether content can go out as one frame now, and nobody has to go before it."""
@@ -320,5 +329,5 @@ class Sender(Carrier):
 # What another module has is an object: these are numbers, for the code above.
 _DATA: Final = int(Type.DATA)
 _END_STREAM: Final = END_STREAM
-_QUEUED_MOST, _TURN = QUEUED_MOST, TURN
+_QUEUED_MOST, _TURN, _WORTHWHILE = QUEUED_MOST, TURN, WORTHWHILE
 _CLOSED: Final = int(State.CLOSED)

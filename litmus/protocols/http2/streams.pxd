@@ -16,6 +16,7 @@ cdef class Streams(Sender):
     cdef dict _closed
     cdef dict _closed_before
     cdef Limits _limits
+    cdef object _skipped
     cdef long long _spare
     cdef long long _taken
     cdef readonly long long granted

@@ -6,6 +6,7 @@ of all its streams together: so a stream whose application does not read never h
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Final
 
 from litmus.protocols.errors import ProtocolError
@@ -39,7 +40,7 @@ PROGRESS: Final = 1 << 10
 """Bytes of content that a peer makes room for in each ``Deadline.STALL``, if it wants them at all."""
 
 REMEMBERED: Final = 256
-"""Closed streams of which it is remembered how that came, in each of two generations."""
+"""Closed streams of which it is remembered how that came, in each of two generations; and runs of skipped ones."""
 
 ENDED, RESET_BY_PEER, RESET_BY_US, SKIPPED = range(4)
 """How a stream was closed: by both ends, by one side, or because a later one was opened (section 5.1.1)."""
@@ -66,6 +67,7 @@ class Streams(Sender):
         "_closed",
         "_closed_before",
         "_limits",
+        "_skipped",
         "_spare",
         "_taken",
         "granted",
@@ -89,6 +91,7 @@ class Streams(Sender):
         self._answered = 0
         self._closed: dict[int, int] = {}
         self._closed_before: dict[int, int] = {}
+        self._skipped: deque[range] = deque(maxlen=REMEMBERED)
 
     def emptied(self) -> None:
         """The last stream is closed."""
@@ -162,6 +165,7 @@ class Streams(Sender):
         else:
             if stream.sink is not None:
                 stream.sink.refused(ProtocolError(408, "the client makes no room for it"), -1)
+            self._host.unread()
             self.reset(stream, ErrorCode.CANCEL)
 
     def has_read(self) -> None:
@@ -335,12 +339,15 @@ class Streams(Sender):
     def how_closed(self, stream_id: int) -> int:
         """How a closed stream was closed. What has been so for too long is taken for the rule."""
         how = self._closed.get(stream_id)
-        return self._closed_before.get(stream_id, ENDED) if how is None else how
+        if how is None:
+            how = self._closed_before.get(stream_id)
+        if how is None:
+            how = SKIPPED if any(stream_id in run for run in self._skipped) else ENDED
+        return how
 
-    def skip(self, first: int, last: int) -> None:
-        """Streams are not opened, and never will be: of many at once, the latest are remembered."""
-        for stream_id in range(max(first, last - 2 * _SKIPPED), last, 2):
-            self.note_closed(stream_id, SKIPPED)
+    def skip(self, first: int, opened: int) -> None:
+        """Streams from ``first`` on, before one that is opened, were not, and never will be (section 5.1.1)."""
+        self._skipped.append(range(first, opened, 2))
 
     def _remove(self, stream: Http2Stream, how: int, unwanted: bool) -> None:
         """A stream is closed: give back what it had, and tell the exchange, if one is in progress (``Sink``)."""
@@ -370,5 +377,4 @@ class Streams(Sender):
 _OPEN, _HALF_CLOSED_LOCAL, _CLOSED = int(State.OPEN), int(State.HALF_CLOSED_LOCAL), int(State.CLOSED)
 _OUR_END, _ENDED = int(Event.OUR_END), ENDED
 _REMEMBERED, _CREDIT = REMEMBERED, CREDIT
-_SKIPPED: Final = 16
 _RESPONSE: Final = allowance.RESPONSE

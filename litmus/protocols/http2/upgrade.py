@@ -27,13 +27,14 @@ class H2c:
     """HTTP/2, as ``http1.Upgrade`` has it.
 
     Args:
-        reader: see ``Http2``.
+        reader, extended: see ``Http2``.
     """
 
-    __slots__ = ("_reader",)
+    __slots__ = ("_extended", "_reader")
 
-    def __init__(self, reader: RequestReader) -> None:
+    def __init__(self, reader: RequestReader, extended: bool = False) -> None:
         self._reader = reader
+        self._extended = extended
 
     def wanted(self, request: Request) -> bool:
         """See ``Upgrade.wanted``. Who does not ask for it as it has to is not heard (section 3.2.1)."""
@@ -45,7 +46,7 @@ class H2c:
         assert settings is not None, "it is wanted"
         host.write(_SWITCHING)
         host.interim(101)
-        machine = Http2(host, self._reader, limits)
+        machine = Http2(host, self._reader, limits, self._extended)
         machine.adopt(_as_http2(request), settings, content)
         return machine
 

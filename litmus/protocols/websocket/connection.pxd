@@ -1,5 +1,6 @@
 cimport cython
 
+from litmus.native cimport joined
 from litmus.protocols.websocket.deflate cimport Deflater
 from litmus.protocols.websocket.frames cimport frame, header
 from litmus.protocols.websocket.reading cimport FrameReader
@@ -9,6 +10,8 @@ cdef int _OUR_CLOSE, _PEER_CLOSE, _BREACH, _LOST, _ILLEGAL
 cdef tuple _NEXT
 cdef int _FIN, _RSV1, _TEXT, _BINARY, _CLOSE, _PING, _PONG, _ABNORMAL_CLOSURE
 cdef Py_ssize_t _JOIN_LIMIT
+cdef object _last_message
+cdef bytes _last_frame
 
 
 cdef class Wire:
@@ -42,8 +45,9 @@ cdef class WebSocket(FrameReader):
     cpdef send_bytes(self, bytes data)
     cpdef ping(self, bytes payload=*)
     cpdef close(self, int code=*, str reason=*)
-    @cython.locals(first=cython.int, size=cython.Py_ssize_t)
-    cdef _send(self, int opcode, bytes payload)
+    cdef _send_again(self)
+    @cython.locals(first=cython.int, size=cython.Py_ssize_t, whole=bytes)
+    cdef _send(self, int opcode, bytes payload, message)
     @cython.locals(answer=cython.bint)
     cpdef control_arrived(self, int opcode, bytes payload)
     cdef _fail(self, error)

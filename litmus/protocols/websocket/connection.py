@@ -16,6 +16,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Final
 
+from litmus.native import joined
 from litmus.protocols.websocket.closing import CloseCode, WebSocketError, close_payload, parse_close
 from litmus.protocols.websocket.deflate import Agreement, Deflater
 from litmus.protocols.websocket.frames import CONTROL_LIMIT, FIN, RSV1, Opcode, frame, header
@@ -190,11 +191,17 @@ class WebSocket(FrameReader):
 
         What is sent when the state is not OPEN is dropped.
         """
-        self._send(_TEXT, text.encode("utf-8"))
+        if text is _last_message and self._deflater is None:
+            self._send_again()
+        else:
+            self._send(_TEXT, text.encode("utf-8"), text)
 
     def send_bytes(self, data: bytes) -> None:
         """Send a binary message. What is sent when the state is not OPEN is dropped."""
-        self._send(_BINARY, data)
+        if data is _last_message and self._deflater is None:
+            self._send_again()
+        else:
+            self._send(_BINARY, data, data)
 
     def ping(self, payload: bytes = b"") -> None:
         """Send a Ping frame. Raises ValueError when ``payload`` has more than 125 bytes."""
@@ -216,7 +223,13 @@ class WebSocket(FrameReader):
             self.paused = False  # there is nothing more to have enough of, and the peer's Close frame to be read
             self._wire.write(frame(_CLOSE, payload))
 
-    def _send(self, opcode: int, payload: bytes) -> None:
+    def _send_again(self) -> None:
+        """Send what was sent last, to this peer or another one."""
+        if self.state == _OPEN:
+            self._wire.write(_last_frame)
+
+    def _send(self, opcode: int, payload: bytes, message: str | bytes) -> None:
+        global _last_message, _last_frame
         if self.state != _OPEN:
             return
         first = _FIN | opcode
@@ -225,7 +238,10 @@ class WebSocket(FrameReader):
             first |= _RSV1
         size = len(payload)
         if size < _JOIN_LIMIT:
-            self._wire.write(header(first, size) + payload)
+            whole = joined(header(first, size), payload)
+            if self._deflater is None:
+                _last_message, _last_frame = message, whole
+            self._wire.write(whole)
         else:
             self._wire.write(header(first, size))
             self._wire.write(payload)
@@ -279,3 +295,7 @@ _TEXT, _BINARY, _CLOSE = int(Opcode.TEXT), int(Opcode.BINARY), int(Opcode.CLOSE)
 _PING, _PONG = int(Opcode.PING), int(Opcode.PONG)
 _ABNORMAL_CLOSURE: Final = int(CloseCode.ABNORMAL_CLOSURE)
 _JOIN_LIMIT: Final = JOIN_LIMIT
+
+# What was sent last without compression, and its frame: what goes to many peers is encoded and framed once.
+_last_message: str | bytes | None = None
+_last_frame = b""

@@ -31,7 +31,9 @@ CONTROL_LIMIT: Final = 125
 def header(first: int, size: int) -> bytes:
     """The header of a frame with ``size`` bytes of payload; ``first`` is its first octet."""
     if size < _SHORT:
-        return _SHORT_TEXT[size] if first == _TEXT else _SHORT_HEADER(first, size)
+        if first == _TEXT:
+            return _SHORT_TEXT[size]
+        return _SHORT_BINARY[size] if first == _BINARY else _SHORT_HEADER(first, size)
     if size < _LONG:
         return _MEDIUM_HEADER(first, 126, size)
     return _LONG_HEADER(first, 127, size)
@@ -50,6 +52,8 @@ _SHORT: Final = 126
 _LONG: Final = 1 << 16
 _FIN: Final = FIN
 _TEXT: Final = FIN | int(Opcode.TEXT)
+_BINARY: Final = FIN | int(Opcode.BINARY)
 
-# Most frames are short texts, and to make their headers takes longer than to look them up.
+# Most frames are short messages, and to make their headers takes longer than to look them up.
 _SHORT_TEXT: Final = [_SHORT_HEADER(_TEXT, size) for size in range(_SHORT)]
+_SHORT_BINARY: Final = [_SHORT_HEADER(_BINARY, size) for size in range(_SHORT)]

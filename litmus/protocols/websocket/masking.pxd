@@ -10,6 +10,10 @@ cdef bytearray _SPACE
 cpdef bytes unmask(bytes data, Py_ssize_t start, Py_ssize_t end, unsigned int key)
 @cython.locals(size=cython.Py_ssize_t, space=bytearray, out="unsigned char*")
 cpdef str unmask_text(bytes data, Py_ssize_t start, Py_ssize_t end, unsigned int key)
+@cython.locals(room="unsigned char*")
+cpdef bint unmask_onto(
+    bytearray out, Py_ssize_t at, bytes data, Py_ssize_t start, Py_ssize_t end, unsigned int key
+) except -1
 @cython.locals(turn=cython.int)
 cpdef unsigned int rotate(unsigned int key, Py_ssize_t size)
 @cython.locals(
@@ -18,6 +22,8 @@ cpdef unsigned int rotate(unsigned int key, Py_ssize_t size)
     i=cython.Py_ssize_t,
     block="unsigned char[16]",
     pattern="unsigned char[16]",
+    seen="unsigned char[16]",
+    bits=cython.int,
 )
-cdef void apply(unsigned char* out, bytes data, Py_ssize_t start, Py_ssize_t size, unsigned int key) noexcept
+cdef int apply(unsigned char* out, bytes data, Py_ssize_t start, Py_ssize_t size, unsigned int key) noexcept
 cdef bytes _combine(bytes data, unsigned int key)

@@ -1,8 +1,9 @@
 cimport cython
 
+from litmus.native cimport resize
 from litmus.protocols.websocket.deflate cimport Inflater
 from litmus.protocols.websocket.limits cimport WebSocketLimits
-from litmus.protocols.websocket.masking cimport rotate, unmask, unmask_text
+from litmus.protocols.websocket.masking cimport rotate, unmask, unmask_onto, unmask_text
 
 cdef int _CONTINUATION, _TEXT, _BINARY, _CLOSE, _PONG
 cdef int _FIN, _RSV1, _RESERVED, _OPCODE, _MASKED, _CONTROL_LIMIT
@@ -24,6 +25,7 @@ cdef class FrameReader:
     cdef bint _compressed
     cdef Py_ssize_t _fragments
     cdef bytearray _held
+    cdef Py_ssize_t _size
     cdef bytes _tail
 
     @cython.locals(end=cython.Py_ssize_t)
@@ -63,8 +65,14 @@ cdef class FrameReader:
     cdef Py_ssize_t _read_payload(self, bytes data, Py_ssize_t at, Py_ssize_t end) except -1
     @cython.locals(text=str)
     cdef _deliver_text(self, bytes data, Py_ssize_t at, Py_ssize_t stop, unsigned int key)
+    @cython.locals(start=cython.Py_ssize_t, held=bytearray, plain=cython.bint)
+    cdef _add(self, bytes data, Py_ssize_t at, Py_ssize_t stop, unsigned int key, bint last)
+    @cython.locals(start=cython.Py_ssize_t, held=bytearray, text=cython.bint)
+    cdef _add_compressed(self, bytes piece, bint last)
+    @cython.locals(held=bytearray, more=cython.Py_ssize_t)
+    cdef _make_room(self, Py_ssize_t size)
     @cython.locals(held=bytearray, text=cython.bint)
-    cdef _add(self, bytes piece, bint last)
+    cdef _finish(self)
     @cython.locals(size=cython.Py_ssize_t)
     cdef _check_text(self, bytes piece)
 

@@ -10,11 +10,12 @@ from __future__ import annotations
 from codecs import utf_8_decode
 from typing import Final
 
+from litmus.native import resize
 from litmus.protocols.websocket.closing import CloseCode, WebSocketError
 from litmus.protocols.websocket.deflate import Inflater
 from litmus.protocols.websocket.frames import CONTROL_LIMIT, FIN, RSV1, RSV2, RSV3, Opcode
 from litmus.protocols.websocket.limits import WebSocketLimits
-from litmus.protocols.websocket.masking import rotate, unmask, unmask_text
+from litmus.protocols.websocket.masking import rotate, unmask, unmask_onto, unmask_text
 from litmus.units import count
 
 
@@ -43,6 +44,7 @@ class FrameReader:
         "_opcode",
         "_partial",
         "_remaining",
+        "_size",
         "_tail",
         "dropping",
         "paused",
@@ -64,6 +66,7 @@ class FrameReader:
         self._compressed = False
         self._fragments = 0
         self._held: bytearray | None = None
+        self._size = 0  # bytes of it that have come; there is room for more behind them
         self._tail = b""  # of its text: a character that has not come whole
 
     def read(self, data: bytes, at: int) -> int:
@@ -85,6 +88,7 @@ class FrameReader:
         """Pass over messages from now on."""
         self.dropping = True
         self._held = None
+        self._size = 0
 
     def message_arrived(self, message: str | bytes) -> None:
         """A message has come whole: a str if it is text."""
@@ -174,8 +178,7 @@ class FrameReader:
             if self._fragments >= limits.fragments:
                 raise WebSocketError(_TOO_BIG, f"a message of more than {count(limits.fragments, 'fragment')}")
             compressed = self._compressed
-            if self._held is not None:
-                held = len(self._held)
+            held = self._size
         if size > limits.message - held and not compressed:
             raise WebSocketError(_TOO_BIG, f"a message of more than {count(limits.message, 'byte')}")
 
@@ -220,8 +223,10 @@ class FrameReader:
                 self._deliver_text(data, at, stop, key)
             else:
                 self.message_arrived(unmask(data, at, stop, key))
+        elif self._compressed:
+            self._add_compressed(unmask(data, at, stop, key), last)
         else:
-            self._add(unmask(data, at, stop, key), last)
+            self._add(data, at, stop, key, last)
         return stop
 
     def _deliver_text(self, data: bytes, at: int, stop: int, key: int) -> None:
@@ -231,28 +236,61 @@ class FrameReader:
             raise WebSocketError(_INVALID_PAYLOAD, _NOT_UTF_8) from None
         self.message_arrived(text)
 
-    def _add(self, piece: bytes, last: bool) -> None:
-        """Another piece of the message has come."""
+    def _add(self, data: bytes, at: int, stop: int, key: int, last: bool) -> None:
+        """Another piece of a message has come: it is unmasked to where it is to be."""
+        start = self._size
+        self._make_room(stop - at)
         held = self._held
-        if self._compressed:
-            assert self._inflater is not None
-            piece = self._inflater.inflate(piece, last, self._limits.message - (0 if held is None else len(held)))
-        text = self._opcode == _TEXT
-        if not last:
-            if text:
-                self._check_text(piece)
-            if held is None:
-                held = self._held = bytearray()
-            held += piece
+        assert held is not None
+        plain = unmask_onto(held, start, data, at, stop, key)
+        if last:
+            self._finish()
+        elif self._opcode == _TEXT and not (plain and not self._tail):
+            self._check_text(bytes(held[start : self._size]))
+
+    def _add_compressed(self, piece: bytes, last: bool) -> None:
+        """The same for one that is compressed."""
+        assert self._inflater is not None
+        piece = self._inflater.inflate(piece, last, self._limits.message - self._size)
+        if last and self._held is None:
+            text = self._opcode == _TEXT
+            self._opcode = _CONTINUATION
+            self.message_arrived(_decode(piece) if text else piece)
             return
+        start = self._size
+        self._make_room(len(piece))
+        held = self._held
+        assert held is not None
+        held[start : self._size] = piece
+        if last:
+            self._finish()
+        elif self._opcode == _TEXT:
+            self._check_text(piece)
+
+    def _make_room(self, size: int) -> None:
+        """Make room for a piece of the message under way, and, with a view to the next ones, for as much again.
+
+        But for no more than the frame still brings: its length alone must not cost anything.
+        """
+        held = self._held
+        if held is None:
+            held = self._held = bytearray()
+        self._size += size
+        if self._size > len(held):
+            more = min(self._remaining, self._size) if self._inside and not self._compressed else 0
+            resize(held, self._size + more)
+
+    def _finish(self) -> None:
+        """The message under way has come whole."""
+        held = self._held
+        assert held is not None
+        resize(held, self._size)
+        text = self._opcode == _TEXT
         self._opcode = _CONTINUATION
         self._held = None
+        self._size = 0
         self._tail = b""
-        if held is None:
-            self.message_arrived(_decode(piece) if text else piece)
-        else:
-            held += piece
-            self.message_arrived(_decode(held) if text else bytes(held))
+        self.message_arrived(_decode(held) if text else bytes(held))
 
     def _check_text(self, piece: bytes) -> None:
         """Refuse a message as soon as it cannot become UTF-8 any more (section 8.1)."""

@@ -1,23 +1,25 @@
 cimport cython
 
 from litmus.memory.lease cimport Lease
-from litmus.protocols.machine cimport Host, Stream
+from litmus.protocols.machine cimport Host, Sink, Stream
 from litmus.protocols.websocket.connection cimport WebSocket, Wire
 
 cdef Py_ssize_t _READ
+cdef int _NONE, _WRITE, _LINGER
 
 
 cdef class Tunnel(Wire):
     cdef public WebSocket socket
     cdef public bint heard
     cdef readonly long long sent
+    cdef Host _host
 
     cpdef go_on(self)
     cpdef give_up(self)
+    cpdef long long outstanding(self) except -1
 
 
 cdef class ConnectionTunnel(Tunnel):
-    cdef Host _host
     cdef bint _ended
     cdef bint _half_closed
     cdef bint _over
@@ -40,3 +42,7 @@ cdef class StreamTunnel(Tunnel):
     cpdef arrived(self)
     cpdef lost(self)
     cpdef unblocked(self)
+
+
+cdef class TunnelSink(Sink):
+    cdef StreamTunnel _tunnel

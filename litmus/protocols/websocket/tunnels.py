@@ -8,15 +8,22 @@ from __future__ import annotations
 from typing import Final
 
 from litmus.memory.lease import Lease
-from litmus.protocols.machine import Deadline, Host, Machine, Stream
+from litmus.protocols.errors import ProtocolError
+from litmus.protocols.machine import Deadline, Host, Machine, Sink, Stream
 from litmus.protocols.websocket.connection import WebSocket, Wire
 
 _READ: Final = 64 << 10
 """Bytes that are read at once. What is left of them when the application has enough stays where it is."""
 
 
+_NONE, _WRITE, _LINGER = Deadline.NONE, Deadline.WRITE, Deadline.LINGER
+
+
 class Tunnel(Wire):
     """What carries a WebSocket, as the application's side sees it.
+
+    Args:
+        host: the connection at the bottom.
 
     Attributes:
         socket: the WebSocket. Whoever makes the tunnel makes this next.
@@ -24,9 +31,10 @@ class Tunnel(Wire):
         sent: bytes that were written.
     """
 
-    __slots__ = ("heard", "sent", "socket")
+    __slots__ = ("_host", "heard", "sent", "socket")
 
-    def __init__(self) -> None:
+    def __init__(self, host: Host) -> None:
+        self._host = host
         self.heard = False
         self.sent = 0
         self.socket: WebSocket
@@ -39,6 +47,10 @@ class Tunnel(Wire):
         """Cut it: the peer does not answer any more. ``Receiver.closed`` is told."""
         raise NotImplementedError
 
+    def outstanding(self) -> int:
+        """How many bytes are on their way on the connection below: who reads, however slowly, has ever less of them."""
+        return self._host.outstanding()
+
 
 class ConnectionTunnel(Tunnel):
     """A connection that was one of HTTP/1.1: the machine that goes on with it.
@@ -50,11 +62,10 @@ class ConnectionTunnel(Tunnel):
         hungry, lease: see ``Machine``.
     """
 
-    __slots__ = ("_ended", "_half_closed", "_host", "_over", "hungry", "lease")
+    __slots__ = ("_ended", "_half_closed", "_over", "hungry", "lease")
 
     def __init__(self, host: Host) -> None:
-        super().__init__()
-        self._host = host
+        super().__init__(host)
         self._ended = False
         self._half_closed = False
         self._over = False
@@ -67,8 +78,8 @@ class ConnectionTunnel(Tunnel):
     def deadline(self) -> int:
         """See ``Machine.deadline``. An open WebSocket has those of the application's side."""
         if self._ended:
-            return Deadline.LINGER
-        return Deadline.WRITE if self.socket.blocked else Deadline.NONE
+            return _LINGER
+        return _WRITE if self.socket.blocked else _NONE
 
     def received(self, lease: Lease) -> Machine | None:
         """See ``Machine.received``."""
@@ -91,6 +102,10 @@ class ConnectionTunnel(Tunnel):
 
     def drain(self) -> None:
         """See ``Machine.drain``. The application's side closes the WebSocket when it is its turn."""
+
+    def drained(self) -> list[tuple[Sink | None, int]]:
+        """See ``Machine.drained``. All that was sent is with the connection."""
+        return []
 
     def output_blocked(self) -> None:
         """See ``Machine.output_blocked``."""
@@ -161,16 +176,17 @@ class ConnectionTunnel(Tunnel):
 
 
 class StreamTunnel(Tunnel):
-    """A stream of HTTP/2 (RFC 8441). Its sink calls ``arrived``, ``unblocked`` and ``lost``.
+    """A stream of HTTP/2 (RFC 8441), whose sink is a ``TunnelSink``.
 
     Args:
+        host: the connection below the stream.
         stream: the stream.
     """
 
     __slots__ = ("_at", "_ended", "_left", "_stream")
 
-    def __init__(self, stream: Stream) -> None:
-        super().__init__()
+    def __init__(self, host: Host, stream: Stream) -> None:
+        super().__init__(host)
         self._stream = stream
         self._left = b""  # what was read of the stream, and not fed
         self._at = 0
@@ -222,3 +238,34 @@ class StreamTunnel(Tunnel):
             self._ended = True
             self._stream.abort()
         self.socket.lost()
+
+
+class TunnelSink(Sink):
+    """The sink of a stream that carries a WebSocket.
+
+    Args:
+        tunnel: what the stream has become.
+    """
+
+    __slots__ = ("_tunnel",)
+
+    def __init__(self, tunnel: StreamTunnel) -> None:
+        self._tunnel = tunnel
+
+    def body_arrived(self) -> None:
+        """See ``Sink.body_arrived``."""
+        self._tunnel.arrived()
+
+    def unblocked(self) -> None:
+        """See ``Sink.unblocked``."""
+        self._tunnel.unblocked()
+
+    def peer_finished(self) -> None:
+        """See ``Sink.peer_finished``. Its Close frame, if there is one, has come before."""
+
+    def refused(self, error: ProtocolError, size: int) -> None:
+        """See ``Sink.refused``. ``disconnected`` follows."""
+
+    def disconnected(self, unwanted: bool) -> None:
+        """See ``Sink.disconnected``."""
+        self._tunnel.lost()

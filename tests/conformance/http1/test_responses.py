@@ -13,7 +13,7 @@ from support.bench import bench
 from support.server import Server, serve
 
 from litmus.asgi import Receive, Scope, Send
-from litmus.server.exchange import ClientDisconnected
+from litmus.server.channel import ClientDisconnected
 
 TABLE = {play.name: play for play in PLAYS}
 

@@ -14,5 +14,5 @@ def application() -> Application:
 
 @pytest.fixture(scope="module")
 def server(application: Application) -> Iterator[Server]:
-    with serve(application, websocket__enabled="false") as running:
+    with serve(application) as running:
         yield running

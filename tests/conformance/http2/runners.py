@@ -32,6 +32,7 @@ RUDE = [
     (b"Connection", b"keep-alive, X-Upper"),
     (b"Keep-Alive", b"timeout=5"),
     (b"Proxy-Connection", b"keep-alive"),
+    (b"TE", b"trailers"),
     (b"Transfer-Encoding", b"chunked"),
     (b"Upgrade", b"h3"),
     (b"X-Upper", b"Y"),

@@ -69,3 +69,16 @@ def test_a_websocket(server: Server) -> None:
             client.read()
         assert referee.response(stream).body[7:] == b"\x88\x02\x03\xe8"
         assert referee.response(stream).reset is None
+
+
+@pytest.mark.parametrize("protocol", ["x-unknown", "WebSocket", "websocket2", ""])
+def test_a_protocol_that_is_not_spoken(protocol: str, server: Server) -> None:
+    """It is not implemented (RFC 9220, section 3), and no application takes it for a request."""
+    fields = [(name, protocol if name == ":protocol" else value) for name, value in CONNECT]
+    with Neighbour(server.address) as client:
+        client.is_served()
+        assert announced(client.referee)
+        client.send(headers(101, fields))
+        while not client.referee.response(101).over:
+            client.read()
+        assert client.referee.response(101).status == 501

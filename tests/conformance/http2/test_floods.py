@@ -19,6 +19,8 @@ from conformance.http2.runners import Application
 from support.http2 import PREFACE, Error, Referee, Type, ping, settings
 from support.server import Server, serve
 
+from litmus.memory.scoreboard import CLOSED_AS_FLOOD
+
 LIMITED = {"timeouts__head": "1s", "timeouts__write": "1s"}
 
 
@@ -35,9 +37,11 @@ def neighbour(server: Server, application: Application) -> Iterator[Neighbour]:
 @pytest.mark.parametrize("name", FLOODS)
 def test_a_flood_ends(name: str, server: Server, neighbour: Neighbour) -> None:
     flood = FLOODS[name]
+    before = server.counter(CLOSED_AS_FLOOD)
     verdict = flood.run(server.address, neighbour)
     assert verdict.code in flood.codes, f"{flood.known}: {verdict}"
     assert verdict.closed
+    assert server.counter(CLOSED_AS_FLOOD) - before == (verdict.code == Error.ENHANCE_YOUR_CALM)
 
 
 @pytest.mark.parametrize("name", UNREAD)
