@@ -63,6 +63,9 @@ class Connection(Outlet):
         due, spoke: see ``machine.Expiring``.
     """
 
+    data_received = None
+    """The loop looks for it, and to miss it costs more than to have it."""
+
     __slots__ = (
         "_client",
         "_deadline",

@@ -1,4 +1,27 @@
+cimport cython
+
+from litmus.native cimport advance, iterator
+from litmus.server.connection cimport Connection
 from litmus.server.engine cimport Engine
+from litmus.server.scope cimport Client
+from litmus.worker.backlog cimport Accepted
+
+
+cdef class _Opening:
+    cdef Connection _connection
+    cdef object _coroutine
+    cdef object _on_end
+    cdef readonly _Visit visit
+
+    cpdef run(self, on_end)
+    cdef _end(self, error)
+
+
+cdef class _Visit:
+    cdef str _host
+    cdef dict _visits
+
+    cpdef end(self)
 
 
 cdef class Acceptor:
@@ -29,19 +52,5 @@ cdef class Acceptor:
     cdef bint _make_room(self, Py_ssize_t waiting) except -1
     cdef _end_of_full(self)
     cdef Py_ssize_t _refuse_some(self) except -1
-
-
-cdef class _Opening:
-    cdef object _coroutine
-    cdef object _on_end
-    cdef readonly _Visit visit
-
-    cpdef run(self, on_end)
-    cdef _end(self, error)
-
-
-cdef class _Visit:
-    cdef str _host
-    cdef dict _visits
-
-    cpdef end(self)
+    @cython.locals(engine=Engine, client=Client, connection=Connection, opening=_Opening)
+    cdef _receive(self, Accepted accepted, door)

@@ -9,8 +9,9 @@ import logging
 import socket
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
+from litmus.native import advance, iterator
 from litmus.protocols.limits import Limits
 from litmus.protocols.websocket.deflate import DeflateSettings
 from litmus.server.connection import Connection
@@ -202,7 +203,7 @@ class Acceptor:
                     self._end_of_full()
                 return
             self._arrived.set()
-            self._receive(*taken, door)
+            self._receive(taken, door)
         if self._number() >= self._capacity:
             self._pause()
             self._engine.board.full = 1
@@ -251,31 +252,31 @@ class Acceptor:
                 for _ in range(_BATCH):
                     if (taken := backlog.take(listener)) is None:
                         break
-                    accepted, peer = taken
-                    self._refusals.refuse(accepted, _host(peer), "the server is busy", self._notices.refused)
+                    host = _host(taken.peer)
+                    self._refusals.refuse(taken.as_socket(), host, "the server is busy", self._notices.refused)
         except OSError as error:
             log.error("cannot accept a connection to refuse it: %s", error)
             return ticks(_RETRY_SECONDS)
         return 1
 
-    def _receive(self, accepted: socket.socket, peer: Any, door: _Door) -> None:
+    def _receive(self, accepted: backlog.Accepted, door: _Door) -> None:
         """Make a connection of an accepted socket, unless its peer has too many."""
         visit = None
+        peer = accepted.peer
         if accepted.family == socket.AF_UNIX:
             peer = None  # the client's end of a Unix socket has no name
         elif self._most_visits:
             host = _host(peer)
             if self._visits.get(host, 0) >= self._most_visits:
                 note = partial(self._notices.refused_address, host)
-                self._refusals.refuse(accepted, host, "too many connections from this address", note)
+                self._refusals.refuse(accepted.as_socket(), host, "too many connections from this address", note)
                 return
             visit = _Visit(self._visits, host)
         engine = self._engine
         server = door.server or address(accepted.getsockname())
         client = Client(address(peer), server, "http", self._root_path, door.terms.deflate)
-        # Any: it has what the loop asks of a protocol, and does not inherit it.
-        connection: Any = Connection(engine, door.terms.limits, client, None if visit is None else visit.end)
-        opening = _Opening(engine.loop.connect_accepted_socket(lambda: connection, accepted), visit)
+        connection = Connection(engine, door.terms.limits, client, None if visit is None else visit.end)
+        opening = _Opening(engine.loop, connection, accepted, visit)
         engine.adopting.add(opening)
         opening.run(self._adopted)
 
@@ -324,18 +325,36 @@ class _Door(NamedTuple):
 
 
 class _Opening:
-    """Runs the coroutine that opens a transport. It waits once, for the loop's next turn, and needs no task.
+    """Has the loop open a transport. Its coroutine waits once, for the loop's next turn, and needs no task.
+
+    Args:
+        loop: the worker's.
+        connection: the transport's protocol.
+        accepted: the socket.
 
     Attributes:
         visit: the connection's, if its address is counted.
     """
 
-    __slots__ = ("_coroutine", "_on_end", "visit")
+    __slots__ = ("_connection", "_coroutine", "_on_end", "visit")
 
-    def __init__(self, coroutine: Coroutine[Any, Any, object], visit: _Visit | None) -> None:
-        self._coroutine = coroutine
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        connection: Connection,
+        accepted: backlog.Accepted,
+        visit: _Visit | None,
+    ) -> None:
+        self._connection = connection
+        # Any: both have what the loop asks for, and do not inherit it.
+        coroutine: Coroutine[Any, Any, object] = loop.connect_accepted_socket(cast(Any, self), cast(Any, accepted))
+        self._coroutine = iterator(coroutine)
         self._on_end: Callable[[_Opening, Exception | None], object] | None = None
         self.visit = visit
+
+    def __call__(self) -> Connection:
+        """The protocol."""
+        return self._connection
 
     def run(self, on_end: Callable[[_Opening, Exception | None], object]) -> None:
         """Begin. ``on_end`` is told of the end, and of the error if there is one."""
@@ -344,11 +363,12 @@ class _Opening:
 
     def _step(self, waited_for: asyncio.Future[Any] | None) -> None:
         try:
-            future = self._coroutine.send(None)
-        except StopIteration:
-            self._end(None)
+            future: Any = advance(self._coroutine, None)
         except Exception as error:
             self._end(error)
+            return
+        if future is None:
+            self._end(None)
         else:
             future._asyncio_future_blocking = False  # as a task says that it has seen it
             future.add_done_callback(self._step)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import select
 import socket
 import struct
@@ -21,31 +22,64 @@ def queued(listener: socket.socket) -> int:
     return int(struct.unpack_from("=I", info, _TCPI_UNACKED)[0])
 
 
-class Accepted(socket.socket):
-    """An accepted socket whose family and type are plain numbers.
+class Accepted:
+    """An accepted socket, as an event loop asks for one. It inherits nothing of the listener's but what it is.
 
-    ``socket.socket`` makes members of enumerations of them each time they are looked at, and the event loop looks at
-    both. That took longer than all else in accepting a connection.
+    A ``socket.socket`` would ask the kernel for what is known, and make members of enumerations each time that somebody
+    looks at its family and type, which the loop does.
+
+    Args:
+        descriptor: its own. It closes that when it goes and nobody has taken it over, as any socket does.
+        family, type: plain numbers.
+        peer: the address of its other end.
     """
 
-    __slots__ = ()
+    __slots__ = ("_descriptor", "family", "peer", "type")
 
-    family = socket.SocketType.family  # type: ignore[assignment]
-    type = socket.SocketType.type  # type: ignore[assignment]
+    def __init__(self, descriptor: int, family: int, type: int, peer: Any) -> None:  # noqa: A002 - the loop's names
+        self._descriptor = descriptor
+        self.family = family
+        self.type = type
+        self.peer = peer
+
+    def fileno(self) -> int:
+        """Its descriptor."""
+        return self._descriptor
+
+    def close(self) -> None:
+        """The loop has closed the descriptor, and says so."""
+        self._descriptor = -1
+
+    def getsockname(self) -> Any:
+        """Its own address, see ``socket.socket.getsockname``."""
+        borrowed = socket.SocketType(self.family, self.type, 0, self._descriptor)
+        try:
+            return borrowed.getsockname()
+        finally:
+            borrowed.detach()
+
+    def as_socket(self) -> socket.socket:
+        """A socket in its place, for who does not hand it to the loop."""
+        descriptor, self._descriptor = self._descriptor, -1
+        return socket.socket(self.family, self.type, fileno=descriptor)
+
+    def __del__(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
 
 
-def take(listener: socket.socket) -> tuple[Accepted, Any] | None:
+def take(listener: socket.socket) -> Accepted | None:
     """Take one connection off the queue of a listener, if there is one.
 
-    Returns its socket, which inherits nothing of the listener's but what it is, and the peer's address. Raises OSError
-    without descriptors or memory for it.
+    Raises OSError without descriptors or memory for it.
     """
     try:
         descriptor, peer = listener._accept()  # type: ignore[attr-defined]
     except (BlockingIOError, ConnectionAbortedError):
         return None
-    return Accepted(_family(listener), _type(listener), listener.proto, descriptor), peer
+    return Accepted(descriptor, _family(listener), _type(listener), peer)
 
 
 _family: Final = socket.SocketType.family.__get__
 _type: Final = socket.SocketType.type.__get__
+"""Without members of enumerations, here as well."""
