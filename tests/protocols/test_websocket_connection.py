@@ -319,6 +319,8 @@ def test_the_carrier_is_lost_while_something_is_sent() -> None:
         lambda line: line.socket.ping(),
         lambda line: line.socket.close(),
         lambda line: line.feed(sent(PING) + text("more")),
+        lambda line: line.feed(sent(PING) + close(1000)),
+        lambda line: line.feed(sent(PING) + sent(PING) + sent(3)),
     ):
         line = Broken()
         act(line)

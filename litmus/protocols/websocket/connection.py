@@ -122,7 +122,8 @@ class WebSocket(FrameReader):
 
     Attributes:
         state: its ``State``.
-        paused: set by the receiver: ``feed`` stops. Whoever takes it back feeds what was left.
+        paused: set by the receiver: ``feed`` stops. Whoever takes it back feeds what was left. Set for good when the
+            state is CLOSED.
         blocked: the peer does not read, see ``output_blocked``.
     """
 
@@ -258,7 +259,6 @@ class WebSocket(FrameReader):
             code, reason = parse_close(payload)
             answer = self.state == _OPEN
             self._move(_PEER_CLOSE)
-            self.paused = True
             if answer:
                 self._wire.write(frame(_CLOSE, close_payload(code, "")))
             self._wire.end()
@@ -287,6 +287,7 @@ class WebSocket(FrameReader):
         self.state = state
         if state == _CLOSED:
             self.drop()
+            self.paused = True  # what lies behind is not read, even where an answer found the carrier gone
             self._pong = None
 
 
