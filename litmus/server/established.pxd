@@ -30,7 +30,7 @@ cdef class Established(Receiver):
     cdef begin(self)
     cdef send(self, dict message)
     cdef next_message(self)
-    cpdef close(self, int code, str reason)
+    cpdef close(self, int code, reason)
     cpdef drain(self, long long ticks)
     cdef _go_on(self)
     @cython.locals(sockets=Sockets, ticks=cython.longlong, left=cython.longlong)

@@ -88,7 +88,8 @@ class Established(Receiver):
         self._quiet_since = self._engine.wheel.now
         text = message.get("text")
         if text is not None:
-            self.socket.send_text(text)
+            # Template engines mark safe text by a class of its own, which compiled code does not take for a str.
+            self.socket.send_text(text if type(text) is str else str.__str__(text))
         else:
             data = message["bytes"]
             self.socket.send_bytes(data if type(data) is bytes else bytes(memoryview(data)))

@@ -313,6 +313,8 @@ class Session(Channel):
     def _deny_more(self, message: Message) -> Awaitable[None]:
         """Send the application's own denial (ASGI, "WebSocket Denial Response")."""
         body = message.get("body", b"")
+        if type(body) is not bytes:
+            body = bytes(memoryview(body))
         end = not message.get("more_body", False)
         start = self._denial
         if start is not None:

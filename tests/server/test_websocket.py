@@ -29,6 +29,15 @@ async def accept(receive: Receive, send: Send, **more: Any) -> None:
     await send({"type": "websocket.accept", **more})
 
 
+class Marked(str):
+    """Text of a class of its own, as template engines make it of what is safe."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return self
+
+
 class App(Routes):
     """WebSockets by path. What the applications see and do is put down in the server's notes."""
 
@@ -100,6 +109,19 @@ class App(Routes):
                 await send({"type": kind, "text": "late"})
             except ClientDisconnected:
                 self.note("nobody is there")
+
+    async def marks(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await accept(receive, send, subprotocol=Marked("b"))
+        await send({"type": "websocket.send", "text": Marked("<p>\u20ac</p>")})
+        for data in (bytearray(b"array"), memoryview(b"view")):
+            await send({"type": "websocket.send", "bytes": data})
+        await send({"type": "websocket.close", "reason": Marked("enough")})
+
+    async def answers_in_other_types(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "websocket.http.response.start", "status": 401})
+        await send({"type": "websocket.http.response.body", "body": bytearray(b"not"), "more_body": True})
+        await send({"type": "websocket.http.response.body", "body": memoryview(b" you")})
 
     async def returns(self, scope: Scope, receive: Receive, send: Send) -> None:
         await accept(receive, send)
@@ -356,6 +378,16 @@ def test_the_application_closes(version: str) -> None:
         assert server.note() == {"type": "websocket.disconnect", "code": 3001, "reason": "enough"}
         assert [server.note(), server.note()] == ["nobody is there"] * 2
         assert socket.ends()
+
+
+@VERSIONS
+def test_other_types_that_are_text_or_bytes(version: str) -> None:
+    with serving() as (server, _):
+        socket = opened(server, version, "/marks", sec_websocket_protocol="b")
+        assert [socket.message() for _ in range(3)] == ["<p>\u20ac</p>", b"array", b"view"]
+        assert socket.close_frame() == (1000, "enough")
+        denied = ask(server, version, "/answers_in_other_types").answer()
+        assert (denied.status, denied.body) == (401, b"not you")
 
 
 @VERSIONS

@@ -44,7 +44,7 @@ cdef class WebSocket(FrameReader):
     cpdef send_text(self, str text)
     cpdef send_bytes(self, bytes data)
     cpdef ping(self, bytes payload=*)
-    cpdef close(self, int code=*, str reason=*)
+    cpdef close(self, int code=*, reason=*)
     cdef _send_again(self)
     @cython.locals(first=cython.int, size=cython.Py_ssize_t, whole=bytes)
     cdef _send(self, int opcode, bytes payload, message)
