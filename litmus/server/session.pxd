@@ -49,6 +49,7 @@ cdef class Session(Channel):
     cdef _accept(self, subprotocol, headers)
     cdef _deny(self, int status, str reason, headers)
     cdef _deny_more(self, dict message)
+    cdef _denied(self)
     cdef _failed(self, error)
     cdef bint _is_abandoned(self) except -1
     cdef _fail(self, str what, int status, str answer, error=*)

@@ -208,7 +208,9 @@ class Session(Channel):
         """See ``Channel.is_blocked``."""
         if self.left:
             raise ClientDisconnected(_GONE)
-        return self._stream.blocked if self.established is None else self.established.socket.blocked
+        if self.established is not None:
+            return self.established.socket.blocked
+        return self._stream.blocked and self._state != _DENIED
 
     # What the stream calls, until it is a tunnel (see Sink)
 
@@ -308,7 +310,7 @@ class Session(Channel):
         self._status = status
         self.engine.counters.responded(status)
         self._size = self._stream.respond(status, [*ERROR_HEADERS, *headers], error_body(status, reason), True)
-        self.disarm()
+        self._denied()
 
     def _deny_more(self, message: Message) -> Awaitable[None]:
         """Send the application's own denial (ASGI, "WebSocket Denial Response")."""
@@ -326,8 +328,14 @@ class Session(Channel):
             self._size += self._stream.send_body(body, end)
         if end:
             self._state = _DENIED
-            self.disarm()
+            self._denied()
         return self.wait_unblocked() if self._stream.blocked and not end else DONE
+
+    def _denied(self) -> None:
+        """The answer is complete, and the stream is no longer the session's: nobody has to wait any more."""
+        self.disarm()
+        self.deliver()
+        self.unblocked()
 
     # What becomes of errors
 

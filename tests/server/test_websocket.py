@@ -87,6 +87,23 @@ class App(Routes):
             await send({"type": "websocket.http.response.body", "body": part, "more_body": True})
         await send({"type": "websocket.http.response.body"})
 
+    async def answers_who_waits(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Several tasks: one waits for what the client says, another one for it to read."""
+        body = {"type": "websocket.http.response.body", "body": bytes(MUCH * 100), "more_body": True}
+        await receive()
+        async with asyncio.TaskGroup() as group:
+            receiving = group.create_task(receive())  # type: ignore[arg-type]
+            await asyncio.sleep(0)
+            if scope["query_string"]:
+                await send({"type": "websocket.http.response.start", "status": 401})
+                sending = group.create_task(send(body))  # type: ignore[arg-type]
+                await asyncio.sleep(0)
+                self.note(sending.done())
+                await send({"type": "websocket.http.response.body"})
+            else:
+                await send({"type": "websocket.close"})
+            self.note(await receiving)
+
     async def answers_wrongly(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
         await send({"type": "websocket.http.response.start", "status": 401, "headers": [(b"bad name", b"x")]})
@@ -344,6 +361,20 @@ def test_denied(version: str) -> None:
         assert (socket.status, socket.body) == (401, b"not you")
         assert socket.fields[b"www-authenticate"] == b"x"
         assert [line.split('" ')[1].split()[:2] for line in server.log()] == [["403", "40"], ["401", "7"]]
+
+
+@VERSIONS
+def test_who_waits_while_it_is_denied(version: str) -> None:
+    """Before the client leaves, or reads: it may do neither for long."""
+    disconnect = {"type": "websocket.disconnect", "code": 1006, "reason": ""}
+    with serving() as (server, _):
+        denied = ask(server, version, "/answers_who_waits")
+        assert server.note() == disconnect
+        assert denied.answer().status == 403
+        denied = ask(server, version, "/answers_who_waits?much")
+        assert [server.note(), server.note()] == [False, disconnect]
+        wait_until(lambda: not server.engine.exchanges, "the application to leave")
+        assert denied.answer().status == 401
 
 
 @VERSIONS
