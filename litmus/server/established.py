@@ -195,9 +195,9 @@ class Established(Receiver):
             self._dismiss(_RESTART, "the server restarts")
         elif sockets.idle_ticks and engine.wheel.now - self._quiet_since >= sockets.idle_ticks:
             self._dismiss(_GOING_AWAY, "nothing was said for too long")
-        elif tunnel.heard or self.socket.blocked or not sockets.ping_ticks:
-            # While it is blocked, a ping would wait behind what the client still has to read. What carries it sees
-            # whether the client does.
+        elif tunnel.heard or self.socket.paused or self.socket.blocked or not sockets.ping_ticks:
+            # While it is paused, the answer to a ping would lie unread. While it is blocked, the ping would wait behind
+            # what the client still has to read; what carries it sees whether the client does.
             tunnel.heard = False
             self._rest()
         elif self._awaiting and self._reads():

@@ -582,6 +582,22 @@ def test_who_has_yet_to_read_is_not_asked_for_signs_of_life(version: str) -> Non
         wait_until(lambda: app.poured > poured, "it to pour again")
 
 
+@VERSIONS
+def test_who_is_not_listened_to_is_not_asked_for_signs_of_life(version: str) -> None:
+    """The application is slow, so nothing is read, and an answer would not be either."""
+    options = {"websocket__ping_interval": "5s", "websocket__ping_timeout": "3s", "websocket__queue": "2"}
+    with serving(**options) as (server, app):
+        socket = opened(server, version, "/reads_late")
+        for _ in range(4):
+            socket.send(b"x")
+        (session,) = server.engine.exchanges
+        wait_until(lambda: session.established.socket.paused, "it to be paused")
+        server.tick(30)
+        server.call(app.gate.set)
+        socket.close()
+        assert server.note() == 4
+
+
 @pytest.mark.parametrize("path", ["/says_much", "/says_much_and_closes"])
 def test_who_reads_slowly_what_the_kernel_holds_has_time_to_answer(path: str, caplog: pytest.LogCaptureFixture) -> None:
     """A ping, or a Close frame, lies behind what it reads, although nothing waits in the server any more."""
