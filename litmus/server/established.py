@@ -119,9 +119,13 @@ class Established(Receiver):
     # What the worker calls
 
     def drain(self, ticks: int) -> None:
-        """The worker is going to stop: close the WebSocket after so many ticks (RFC 6455, section 7.4.1; code 1012)."""
-        self._draining = True
-        self._engine.wheel.arm(self, ticks)
+        """The worker is going to stop: close the WebSocket after so many ticks (RFC 6455, section 7.4.1; code 1012).
+
+        One that is being closed already has its own deadline.
+        """
+        if self.open:
+            self._draining = True
+            self._engine.wheel.arm(self, ticks)
 
     def expire(self) -> None:
         """The deadline has passed: that of a ping's answer, of a Close frame, or the next one's."""

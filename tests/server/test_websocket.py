@@ -11,6 +11,7 @@ import pytest
 from support.apps import Routes, respond
 from support.server import Server, serve
 from support.waiting import DEADLINE, wait_until, wait_until_steady
+from support.websocket import close
 from support.websocket_client import Socket1, Socket2, dial
 from wsproto.extensions import PerMessageDeflate
 
@@ -679,6 +680,19 @@ def test_a_drain_closes_them_one_after_the_other(version: str) -> None:
             assert server.note()["code"] == 1012
             socket.hang_up()
         server.idle()
+
+
+@VERSIONS
+def test_a_drain_cuts_none_that_is_being_closed(version: str) -> None:
+    with serving(timeouts__drain="1s", websocket__close="60s") as (server, _):
+        socket = opened(server, version, "/closes")
+        socket.event()
+        acknowledged(server)
+        server.call(server.engine.drain)
+        server.tick(5)
+        socket.raw(close(3001))
+        assert server.note() == {"type": "websocket.disconnect", "code": 3001, "reason": ""}
+        socket.hang_up()
 
 
 @VERSIONS
