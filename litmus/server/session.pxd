@@ -24,12 +24,14 @@ cdef class Session(Channel):
     cdef readonly Established established
     cdef readonly bint left
     cdef bint _accepting
+    cdef bint _admitted
     cdef int _code
     cdef bint _connected
     cdef dict _denial
     cdef object _handshake
     cdef Host _host
     cdef str _reason
+    cdef bint _running
     cdef bint _settled
     cdef int _state
 
@@ -42,7 +44,7 @@ cdef class Session(Channel):
     cpdef send(self, message)
     cdef bint is_blocked(self) except -1
     cpdef leave(self, int code, str reason)
-    @cython.locals(established=Established)
+    @cython.locals(established=Established, sockets=Sockets)
     cdef _settle(self)
     cdef _strike_off(self)
     @cython.locals(established=Established, sockets=Sockets)

@@ -66,12 +66,14 @@ class Session(Channel):
 
     __slots__ = (
         "_accepting",
+        "_admitted",
         "_code",
         "_connected",
         "_denial",
         "_handshake",
         "_host",
         "_reason",
+        "_running",
         "_settled",
         "_state",
         "established",
@@ -84,22 +86,26 @@ class Session(Channel):
         self.established: Established | None = None
         self.left = False
         self._accepting = True  # it stands in the flight table, for as long as it is a request
+        self._admitted = False  # it has a place among those that may be open
         self._code = _ABNORMAL
         self._connected = False  # the application knows that somebody wants to
         self._denial: Message | None = None
         self._handshake: Handshake | None = None
         self._host = host
         self._reason = ""
+        self._running = False  # the application was called, and has not left; it has no task before its first wait
         self._settled = False
         self._state = _CONNECTING
 
     def start(self, handshake: Handshake) -> None:
         """Call the application, unless it is clear that there is to be no WebSocket. Raises HandshakeError then."""
         engine = self.engine
-        engine.sockets.check(self._request)
+        engine.sockets.admit(self._request)
+        self._admitted = True
         self._handshake = handshake
         self._stream.sink = self
         engine.wheel.arm(self, engine.sockets.handshake_ticks)
+        self._running = True
         task = engine.starter.start(self)
         if task is not None:
             self._task = task
@@ -155,6 +161,7 @@ class Session(Channel):
             else:
                 self._fail("returned without accepting or denying", 500, _FAILED)
         self._task = None
+        self._running = False
         self.engine.exchanges.discard(self)
         self._settle()
         self.engine.left()
@@ -242,22 +249,23 @@ class Session(Channel):
         self.disarm()
         self.deliver()
         self.unblocked()
-        if self._task is None:
-            self._settle()
+        self._settle()
 
     def _settle(self) -> None:
         """Nothing is under way any more, if so: write down what it was."""
-        if self._task is not None or not (self.left or self._state == _DENIED):
+        if self._running or not (self.left or self._state == _DENIED):
             return
         self.disarm()
         if self._settled:
             return
         self._settled = True
         self._strike_off()
-        established = self.established
+        sockets, established = self.engine.sockets, self.established
         if established is not None:
-            self.engine.sockets.closed(established)
+            sockets.closed(established)
             self._size = established.tunnel.sent
+        if self._admitted:
+            sockets.release()
         self.record()
 
     def _strike_off(self) -> None:

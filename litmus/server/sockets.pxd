@@ -7,6 +7,7 @@ cdef class Sockets:
     cdef long long _most
     cdef set _open
     cdef object _origins
+    cdef long long _taken
     cdef long long _turn
     cdef long long _window
     cdef readonly WebSocketLimits limits

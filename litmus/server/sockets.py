@@ -35,6 +35,7 @@ class Sockets:
         "_most",
         "_open",
         "_origins",
+        "_taken",
         "_turn",
         "_window",
         "close_ticks",
@@ -50,6 +51,7 @@ class Sockets:
         self._counters = counters
         self._open: set[Established] = set()
         self._most = settings.sockets
+        self._taken = 0  # by those that are open, and by those of which it is not decided
         self._origins = frozenset(settings.origins.encode("ascii").split())
         self._window = max(1, round(drain * 10 * _SPREAD))
         self._turn = 0
@@ -61,14 +63,19 @@ class Sockets:
         self.idle_ticks = ticks(settings.idle) if settings.idle else 0
         self.close_ticks = ticks(settings.close)
 
-    def check(self, request: Request) -> None:
-        """Whether there may be one more, for this request. Raises HandshakeError."""
+    def admit(self, request: Request) -> None:
+        """Take a place for one more, which this request asks for, until ``release``. Raises HandshakeError."""
         if self._origins:
             origins = [value for name, value in request.headers if name == b"origin"]
             if origins and not (len(origins) == 1 and origins[0].lower() in self._origins):
                 raise HandshakeError(403, "WebSockets are not for pages of this origin")
-        if 0 < self._most <= len(self._open):
+        if 0 < self._most <= self._taken:
             raise HandshakeError(503, "too many WebSockets are open", [(b"retry-after", b"1")])
+        self._taken += 1
+
+    def release(self) -> None:
+        """One that was admitted is over, or was never accepted, and its application has left it."""
+        self._taken -= 1
 
     def opened(self, socket: Established) -> None:
         """A WebSocket was accepted."""

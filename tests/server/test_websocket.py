@@ -8,8 +8,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from support import http2
 from support.apps import Routes, respond
+from support.bench import bench
 from support.server import Server, serve
+from support.turns import next_turn
 from support.waiting import DEADLINE, wait_until, wait_until_steady
 from support.websocket import close
 from support.websocket_client import Socket1, Socket2, dial
@@ -524,6 +527,52 @@ def test_only_so_many_at_once(version: str) -> None:
         server.note()
         wait_until(lambda: server.counter(WEBSOCKETS) == 1, "it to be struck off")
         opened(server, version)
+
+
+@VERSIONS
+def test_only_so_many_at_once_whenever_they_are_accepted(version: str) -> None:
+    """One that may be accepted yet has its place."""
+    with serving(websocket__sockets="2") as (server, app):
+        asked = [ask(server, version, "/waits") for _ in range(2)]
+        assert [server.note(), server.note()] == ["waiting"] * 2
+        assert ask(server, version, "/waits").answer().status == 503
+        server.call(app.gate.set)
+        assert {socket.answer().status for socket in asked} == {101 if version == "1.1" else 200}
+        wait_until(lambda: not server.engine.exchanges, "their applications to leave")
+        for socket in asked:
+            assert socket.close_frame()[0] == 1000
+            assert socket.ends()
+            socket.hang_up()
+        for _ in range(3):
+            assert ask(server, version, "/denies").answer().status == 403
+            server.note()
+            wait_until(lambda: not server.engine.exchanges, "the application to leave")
+        opened(server, version)
+
+
+def test_a_connection_that_turns_out_to_be_gone_when_it_is_accepted() -> None:
+    """In the first step of the application, which has no task before it waits for something."""
+    heard: list[Any] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await respond(send, bytes(65_000))  # almost as much as is written at once
+            return
+        await accept(receive, send, headers=[(b"x", b"y" * 2000)])
+        await next_turn()
+        heard.append(await receive())
+
+    extended = http2.request((":protocol", "websocket"), ("sec-websocket-version", "13"), method="CONNECT")
+    with bench(app, websocket__sockets="1") as on:
+        on.feed(http2.PREFACE + http2.settings({http2.Setting.INITIAL_WINDOW_SIZE: 1 << 20}))
+        on.do(
+            lambda: setattr(on.transport, "closing", True),  # a write has failed
+            on.arrive(http2.get(1) + http2.headers(3, extended, end=False)),
+            on.lose,
+        )
+        assert heard == [{"type": "websocket.disconnect", "code": 1006, "reason": ""}]
+        assert on.engine.board.cells[WEBSOCKETS] == 0
+        assert on.engine.board.cells[IN_FLIGHT] == 0
 
 
 def test_what_nobody_reads_waits_at_the_sender() -> None:

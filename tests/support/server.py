@@ -165,6 +165,7 @@ class Server:
             assert self.slab_in_use() == 1, "leases were lost (one is the window)"
             assert self.counter(scoreboard.CONNECTIONS) == 0
             assert self.counter(scoreboard.IN_FLIGHT) == 0
+            assert self.counter(scoreboard.WEBSOCKETS) == 0
             assert self.engine.flight.entries() == []
         finally:
             self.call(self._stop.set)
