@@ -1,6 +1,2 @@
-cdef class Ready:
-    cdef object _value
-
-
 cdef class Done:
     pass

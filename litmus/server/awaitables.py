@@ -1,6 +1,6 @@
-"""What ``receive`` and ``send`` return when nothing has to wait: ready-made awaitables, cheaper than coroutines.
+"""What ``send`` returns when nothing has to wait: a ready-made awaitable, cheaper than a coroutine.
 
-They have the methods of a coroutine, so ``asyncio.create_task(receive())`` works as it does with one.
+It has the methods of a coroutine, so ``asyncio.create_task(send(message))`` works as it does with one.
 """
 
 from __future__ import annotations
@@ -10,34 +10,6 @@ from typing import Any, Final, cast
 
 _NOTHING: Final = cast(Generator[Any, Any, None], iter(()))
 """An iterator at its end, and so at its end for everybody: awaiting it finishes at once with None."""
-
-
-class Ready:
-    """An awaitable whose result is there already.
-
-    Args:
-        value: what ``await`` gives.
-    """
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: Any) -> None:
-        self._value = value
-
-    def __await__(self) -> Generator[Any, Any, Any]:
-        return self._value
-        yield  # what makes this a generator, the cheapest way to finish with a value
-
-    def send(self, value: Any) -> Any:
-        """Finish with the value, as a coroutine that never suspends would."""
-        raise StopIteration(self._value)
-
-    def throw(self, kind: Any, value: Any = None, traceback: Any = None) -> Any:
-        """Raise what is thrown in, as a coroutine that has not started would."""
-        raise kind if value is None else value
-
-    def close(self) -> None:
-        """There is nothing to clean up."""
 
 
 class Done:

@@ -16,7 +16,6 @@ from litmus.asgi import Message
 from litmus.native import finish, now_ns
 from litmus.protocols.machine import Sink, Stream
 from litmus.protocols.request import Request
-from litmus.server.awaitables import Ready
 from litmus.server.engine import Engine
 from litmus.server.noise import in_words
 from litmus.server.scope import Client
@@ -105,16 +104,13 @@ class Channel(Sink):
     # Who waits in receive
 
     def receive(self) -> Awaitable[Message]:
-        """ASGI ``receive``: the next message, or what waits for it."""
-        message = self.take()
-        if message is not None:
-            return Ready(message)
+        """ASGI ``receive``: the next message, when it is awaited."""
         receiving = Receiving.__new__(Receiving)  # to call the class takes three times as long
         receiving.begin(self)
         return receiving
 
     def take(self) -> Message | None:
-        """The message for who calls ``receive`` now, None if there is none."""
+        """The message for who asks for one now, None if there is none."""
         waiting = self._waiting
         if waiting is not None and waiting.returned:
             return waiting.returned.pop(0)
@@ -261,16 +257,17 @@ class Waiting:
 
 
 class Receiving:
-    """A call of ``receive`` that has no message yet.
+    """A call of ``receive``.
 
     It has the methods of a coroutine and does, as one would, nothing before it is awaited, which may be a turn of the
-    loop later. A coroutine of its own would take three objects more for each message that is waited for.
+    loop later, or never: a task that is cancelled before its first step takes no message along. A coroutine of its own
+    would take three objects more for each message that is waited for.
     """
 
     __slots__ = ("_channel", "_future")
 
     def begin(self, channel: Channel) -> None:
-        """Get ready to wait for a message of ``channel``."""
+        """Get ready to take a message of ``channel``."""
         self._channel: Channel | None = channel  # until it is over
         self._future: asyncio.Future[Message] | None = None  # once it waits
 

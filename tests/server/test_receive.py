@@ -233,6 +233,13 @@ def test_what_happens_before_a_task_has_begun_to_wait_is_not_missed(lost: bool) 
         assert tasks[0].result() == (DISCONNECT if lost else request(b"0123456789", False))
 
 
+def test_a_call_does_nothing_before_it_is_awaited() -> None:
+    with asked(POST + b"01234") as (on, app):
+        calls = [app.receive() for _ in range(2)]
+        assert all(map(asyncio.iscoroutine, calls))
+        assert listen(on, app).message == request(b"01234", True)
+
+
 # -- cancellation ------------------------------------------------------------------------------------------------------
 
 
@@ -241,6 +248,15 @@ def test_who_stops_waiting_takes_nothing_along() -> None:
         gone = listen(on, app)
         on.do(gone.task.cancel)
         on.feed(b"0123456789")
+        assert listen(on, app).message == request(b"0123456789", False)
+
+
+@pytest.mark.parametrize("body", [b"", b"01234"])
+def test_who_is_cancelled_before_its_first_step_takes_nothing_along(body: bytes) -> None:
+    """As in ``wait_for(receive(), 0)``."""
+    with asked(POST + body) as (on, app):
+        on.do(lambda: on.loop.create_task(app.receive()).cancel())  # type: ignore[arg-type]
+        on.feed(b"0123456789"[len(body) :])
         assert listen(on, app).message == request(b"0123456789", False)
 
 

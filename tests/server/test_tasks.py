@@ -25,7 +25,7 @@ from support.turns import next_turn, turn
 
 from litmus.asgi import Receive, Scope, Send
 from litmus.server import eager
-from litmus.server.awaitables import DONE, Ready
+from litmus.server.awaitables import DONE
 from litmus.server.eager import Starter
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -362,7 +362,7 @@ class Custom:
         return iter([None])
 
 
-@pytest.mark.parametrize("function", [Custom, lambda: DONE, lambda: Ready("ignored"), next_turn, generator])
+@pytest.mark.parametrize("function", [Custom, lambda: DONE, next_turn, generator])
 def test_whatever_can_be_awaited_will_do(
     loop: asyncio.AbstractEventLoop, starter: Starter, function: Callable[[], Awaitable[Any]]
 ) -> None:
@@ -660,31 +660,25 @@ def test_ways_to_send(way: str) -> None:
         assert client.get().body == b"ab"
 
 
-@pytest.mark.parametrize("value", [None, {"a": 1}, (1, 2), StopIteration(5), ValueError("a value, not raised")])
-def test_a_ready_awaitable_gives_its_value(value: object) -> None:
-    async def use() -> object:
-        first = await Ready(value)
-        second = await asyncio.create_task(Ready(value))  # type: ignore[arg-type, var-annotated]
-        assert second is first
+def test_a_ready_awaitable_has_nothing_to_give() -> None:
+    async def use() -> None:
         assert await DONE is None
         assert await DONE is None
         assert await asyncio.create_task(DONE) is None  # type: ignore[arg-type, func-returns-value, var-annotated]
-        return first
 
-    assert asyncio.run(use()) is value
+    asyncio.run(use())
 
 
 def test_a_ready_awaitable_behaves_like_a_coroutine() -> None:
-    for each in (Ready(1), DONE):
-        assert inspect.isawaitable(each)
-        assert asyncio.iscoroutine(each)
-        each.close()
-        with pytest.raises(ZeroDivisionError):
-            each.throw(ZeroDivisionError)
-        with pytest.raises(ZeroDivisionError):
-            each.throw(ZeroDivisionError())
-        with pytest.raises(StopIteration):
-            each.send(None)
+    assert inspect.isawaitable(DONE)
+    assert asyncio.iscoroutine(DONE)
+    DONE.close()
+    with pytest.raises(ZeroDivisionError):
+        DONE.throw(ZeroDivisionError)
+    with pytest.raises(ZeroDivisionError):
+        DONE.throw(ZeroDivisionError())
+    with pytest.raises(StopIteration):
+        DONE.send(None)
 
 
 def test_who_cancels_itself_is_not_waited_for() -> None:
