@@ -19,6 +19,7 @@ cdef class Stream:
     cpdef long long send_body(self, bytes data, bint end) except -1
     cpdef send_interim(self, int status, headers)
     cpdef send_trailers(self, headers)
+    cpdef long long outstanding(self) except -1
     cpdef abort(self)
 
 

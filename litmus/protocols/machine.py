@@ -103,6 +103,10 @@ class Stream:
         """End the body with a trailer section, which is dropped where it cannot be sent. Raises ResponseError."""
         raise NotImplementedError
 
+    def outstanding(self) -> int:
+        """How many bytes of the body wait for the peer to make room. What was written to the host is not counted."""
+        return 0
+
     def abort(self) -> None:
         """Cut the response so that the client cannot take it for complete."""
         raise NotImplementedError

@@ -11,6 +11,7 @@ import pytest
 from support import http2
 from support.apps import Routes, respond
 from support.bench import bench
+from support.http2_client import Http2Client
 from support.server import Server, serve
 from support.turns import next_turn
 from support.waiting import DEADLINE, wait_until, wait_until_steady
@@ -26,6 +27,7 @@ from litmus.server.noise import MOST, SECONDS
 
 VERSIONS = pytest.mark.parametrize("version", ["1.1", "2"])
 MUCH = 120_000
+SOME = 10_000
 
 
 async def accept(receive: Receive, send: Send, **more: Any) -> None:
@@ -191,6 +193,16 @@ class App(Routes):
         await accept(receive, send)
         await send({"type": "websocket.send", "bytes": bytes(MUCH)})
         self.note(await receive())
+
+    async def says_some(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """So little that nobody has to wait with more."""
+        await accept(receive, send)
+        await send({"type": "websocket.send", "bytes": bytes(SOME)})
+        if scope["path"] == "/says_some_and_closes":
+            await send({"type": "websocket.close"})
+        self.note(await receive())
+
+    says_some_and_closes = says_some
 
     async def says_much_and_closes(self, scope: Scope, receive: Receive, send: Send) -> None:
         await accept(receive, send)
@@ -671,6 +683,23 @@ def test_who_reads_slowly_what_the_kernel_holds_has_time_to_answer(path: str, ca
             server.tick(2.5)
             assert server.engine.connections, "it reads"
         server.tick(7)
+        assert server.note()["type"] == "websocket.disconnect", "it does not"
+
+
+@pytest.mark.parametrize("path", ["/says_some", "/says_some_and_closes"])
+def test_who_reads_slowly_what_waits_for_a_window_has_time_to_answer(path: str) -> None:
+    """The same over HTTP/2, where it is the client who says what it has read."""
+    options = {"websocket__ping_interval": "5s", "websocket__ping_timeout": "3s", "websocket__close": "3s"}
+    with serving(**options) as (server, _):
+        client = Http2Client(server.connect(), window=SOME // 10)
+        socket = Socket2(client, path, {}, None).answer()
+        for _ in range(8):
+            server.tick(2.5)
+            seen = len(client.seen(socket.stream).body)
+            client.send(http2.window_update(socket.stream, SOME // 10))
+            client.until(lambda seen=seen: len(client.seen(socket.stream).body) > seen)
+        assert server.notes.empty(), "it reads"
+        server.tick(10)
         assert server.note()["type"] == "websocket.disconnect", "it does not"
 
 

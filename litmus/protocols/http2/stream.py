@@ -351,6 +351,10 @@ class Http2Stream(Stream):
         else:
             self._carrier.send_data(self, b"", True)
 
+    def outstanding(self) -> int:
+        """See ``Stream.outstanding``."""
+        return self.queued
+
     def abort(self) -> None:
         """See ``Stream.abort``."""
         if self.state != _CLOSED:

@@ -48,7 +48,7 @@ class Tunnel(Wire):
         raise NotImplementedError
 
     def outstanding(self) -> int:
-        """How many bytes are on their way on the connection below: who reads, however slowly, has ever less of them."""
+        """How many bytes are on their way: who reads, however slowly, has ever less of them."""
         return self._host.outstanding()
 
 
@@ -231,6 +231,10 @@ class StreamTunnel(Tunnel):
     def go_on(self) -> None:
         """See ``Tunnel.go_on``."""
         self.arrived()
+
+    def outstanding(self) -> int:
+        """See ``Tunnel.outstanding``. Some may wait for the stream's window, before those of all its connection."""
+        return self._stream.outstanding() + self._host.outstanding()
 
     def give_up(self) -> None:
         """See ``Tunnel.give_up``."""
