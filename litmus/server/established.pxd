@@ -31,6 +31,7 @@ cdef class Established(Receiver):
     cdef send(self, dict message)
     cdef next_message(self)
     cpdef close(self, int code, reason)
+    cdef left(self)
     cpdef drain(self, long long ticks)
     cdef _go_on(self)
     @cython.locals(sockets=Sockets, ticks=cython.longlong, left=cython.longlong)

@@ -116,6 +116,11 @@ class Established(Receiver):
         if self.socket.state == _CLOSING:
             self.tunnel.go_on()
 
+    def left(self) -> None:
+        """It is over, and the application has left: what still waits is for nobody."""
+        self._queue = None
+        self.queued = 0
+
     # What the worker calls
 
     def drain(self, ticks: int) -> None:

@@ -262,6 +262,7 @@ class Session(Channel):
         self._strike_off()
         sockets, established = self.engine.sockets, self.established
         if established is not None:
+            established.left()
             sockets.closed(established)
             self._size = established.tunnel.sent
         if self._admitted:

@@ -309,6 +309,20 @@ def test_an_application_closes_when_it_gets_a_message() -> None:
     assert line.frames == [Frame(CLOSE, b"\x0f\xa0enough")]
 
 
+@pytest.mark.parametrize("end", [lambda line: line.feed(close(1000)), lambda line: line.socket.lost()])
+def test_a_closed_socket_has_given_its_memory_back(end: Callable[[Line], object]) -> None:
+    tracemalloc.start()
+    try:
+        line = Line(agreement=DEFLATE)
+        line.socket.send_text("a" * 100)
+        line.feed(sent(TEXT, Zlib(bits=12).deflate(b"a" * 100), rsv=RSV1) + sent(BINARY, bytes(100_000), fin=False))
+        open_ = tracemalloc.get_traced_memory()[0]
+        end(line)
+        assert open_ - tracemalloc.get_traced_memory()[0] > 100_000 + (1 << 15)
+    finally:
+        tracemalloc.stop()
+
+
 def test_the_carrier_is_lost_while_something_is_sent() -> None:
     class Broken(Line):
         def write(self, data: bytes) -> None:

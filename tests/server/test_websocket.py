@@ -180,6 +180,10 @@ class App(Routes):
             size += len(message["bytes"])
         self.note(size)
 
+    async def leaves_late(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await accept(receive, send)
+        await self.gate.wait()
+
     async def chats(self, scope: Scope, receive: Receive, send: Send) -> None:
         await accept(receive, send)
         await self.gate.wait()
@@ -602,6 +606,19 @@ def test_what_nobody_reads_waits_at_the_sender() -> None:
         socket.close()
         assert socket.close_frame()[0] == 1000
         assert server.note() == size * count
+
+
+@VERSIONS
+def test_what_an_application_has_not_asked_for_is_not_kept(version: str) -> None:
+    with serving() as (server, app):
+        socket = opened(server, version, "/leaves_late")
+        socket.send(bytes(1000))
+        (session,) = server.engine.exchanges
+        wait_until(lambda: session.established.queued == 1000, "it to wait")
+        server.call(app.gate.set)
+        assert socket.close_frame()[0] == 1000
+        wait_until(lambda: server.counter(WEBSOCKETS) == 0, "it to be struck off")
+        assert session.established.queued == 0
 
 
 @VERSIONS

@@ -289,6 +289,9 @@ class WebSocket(FrameReader):
             self.drop()
             self.paused = True  # what lies behind is not read, even where an answer found the carrier gone
             self._pong = None
+            # Who still knows this may be known by it, and so stay until the garbage collector comes: not with these.
+            self._deflater = None
+            self._inflater = None
 
 
 _FIN, _RSV1 = FIN, RSV1
