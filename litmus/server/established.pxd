@@ -36,7 +36,7 @@ cdef class Established(Receiver):
     cdef _go_on(self)
     @cython.locals(sockets=Sockets, ticks=cython.longlong, left=cython.longlong)
     cdef _rest(self)
-    @cython.locals(sockets=Sockets)
+    @cython.locals(sockets=Sockets, socket=WebSocket, tunnel=Tunnel)
     cdef _look_after(self)
     cdef _dismiss(self, int code, str reason)
     cdef _wait_no_longer(self)

@@ -200,11 +200,14 @@ class Established(Receiver):
         engine = self._engine
         sockets = engine.sockets
         tunnel = self.tunnel
+        socket = self.socket
+        if socket.paused or socket.blocked or (tunnel.heard and socket.under_way()):
+            self._quiet_since = engine.wheel.now  # a message waits to be taken, or is on its way
         if self._draining:
             self._dismiss(_RESTART, "the server restarts")
         elif sockets.idle_ticks and engine.wheel.now - self._quiet_since >= sockets.idle_ticks:
             self._dismiss(_GOING_AWAY, "nothing was said for too long")
-        elif tunnel.heard or self.socket.paused or self.socket.blocked or not sockets.ping_ticks:
+        elif tunnel.heard or socket.paused or socket.blocked or not sockets.ping_ticks:
             # While it is paused, the answer to a ping would lie unread. While it is blocked, the ping would wait behind
             # what the client still has to read; what carries it sees whether the client does.
             tunnel.heard = False
@@ -218,7 +221,7 @@ class Established(Receiver):
         else:
             self._awaiting = True
             self._outstanding = _UNKNOWN
-            self.socket.ping()
+            socket.ping()
             engine.wheel.arm(self, sockets.pong_ticks)
 
     def _dismiss(self, code: int, reason: str) -> None:

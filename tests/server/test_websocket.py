@@ -15,7 +15,7 @@ from support.http2_client import Http2Client
 from support.server import Server, serve
 from support.turns import next_turn
 from support.waiting import DEADLINE, wait_until, wait_until_steady
-from support.websocket import close
+from support.websocket import CONTINUATION, TEXT, close, sent
 from support.websocket_client import Socket1, Socket2, dial
 from wsproto.extensions import PerMessageDeflate
 
@@ -651,7 +651,7 @@ def test_who_does_not_answer_a_ping_is_cut(version: str, caplog: pytest.LogCaptu
 @VERSIONS
 def test_who_has_yet_to_read_is_not_asked_for_signs_of_life(version: str) -> None:
     options = {"websocket__ping_interval": "5s", "websocket__ping_timeout": "3s", "timeouts__write": "1h"}
-    with serving(**options) as (server, app):
+    with serving(**options, websocket__idle="15s") as (server, app):
         socket = opened(server, version, "/pours")
         wait_until_steady(lambda: app.poured)
         server.tick(60)
@@ -659,13 +659,15 @@ def test_who_has_yet_to_read_is_not_asked_for_signs_of_life(version: str) -> Non
         for _ in range(poured + 1):
             assert socket.message() == bytes(1 << 16)
         wait_until(lambda: app.poured > poured, "it to pour again")
+        assert socket.message() == bytes(1 << 16)
 
 
 @VERSIONS
 def test_who_is_not_listened_to_is_not_asked_for_signs_of_life(version: str) -> None:
-    """The application is slow, so nothing is read, and an answer would not be either."""
+    """The application is slow, so nothing is read, and an answer would not be either. Nor can anybody know that it has
+    nothing to say."""
     options = {"websocket__ping_interval": "5s", "websocket__ping_timeout": "3s", "websocket__queue": "2"}
-    with serving(**options) as (server, app):
+    with serving(**options, websocket__idle="15s") as (server, app):
         socket = opened(server, version, "/reads_late")
         for _ in range(4):
             socket.send(b"x")
@@ -750,6 +752,21 @@ def test_who_says_nothing_is_closed(version: str) -> None:
         server.tick(3)
         assert socket.close_frame()[0] == 1001
         assert socket.ends()
+
+
+@VERSIONS
+def test_who_says_something_slowly_is_not_closed(version: str) -> None:
+    with serving(websocket__idle="5s") as (server, _):
+        socket = opened(server, version)
+        socket.send("here")
+        assert socket.message() == "here"
+        for part in [sent(TEXT, b"sl", fin=False), *(sent(CONTINUATION, b"o", fin=False),) * 8]:
+            socket.raw(part)
+            socket.ping(b"read")
+            assert socket.pong() == b"read"
+            server.tick(3)
+        socket.raw(sent(CONTINUATION, b"w"))
+        assert socket.message() == "sl" + "o" * 8 + "w"
 
 
 @VERSIONS

@@ -31,6 +31,7 @@ cdef class FrameReader:
     @cython.locals(end=cython.Py_ssize_t)
     cpdef Py_ssize_t read(self, bytes data, Py_ssize_t at) except -1
     cpdef drop(self)
+    cpdef bint under_way(self) except -1
     cpdef message_arrived(self, message)
     cpdef control_arrived(self, int opcode, bytes payload)
     @cython.locals(

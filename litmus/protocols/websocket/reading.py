@@ -90,6 +90,10 @@ class FrameReader:
         self._held = None
         self._size = 0
 
+    def under_way(self) -> bool:
+        """Whether some of a message has come, and not all of it."""
+        return self._opcode != _CONTINUATION
+
     def message_arrived(self, message: str | bytes) -> None:
         """A message has come whole: a str if it is text."""
         raise NotImplementedError
