@@ -55,3 +55,4 @@ cdef class Session(Channel):
     cdef _failed(self, error)
     cdef bint _is_abandoned(self) except -1
     cdef _fail(self, str what, int status, str answer, error=*)
+    cdef bint _is_unanswered(self) except -1

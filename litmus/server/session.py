@@ -125,7 +125,7 @@ class Session(Channel):
 
     def expire(self) -> None:
         """The deadline of the handshake has passed."""
-        if self._state != _CONNECTING:
+        if not self._is_unanswered():
             return  # a denial is under way
         limit = f"{self.engine.settings.websocket.handshake:g} s (websocket.handshake)"
         self._fail(f"neither accepted nor denied within {limit}", 503, "the handshake took too long")
@@ -371,9 +371,12 @@ class Session(Channel):
         """The application did not do its part: say so, and deny the WebSocket if nothing was sent yet."""
         # An application that knows no WebSockets ends so, each time that somebody asks for one.
         self.accuse(what, error, UNPREPARED if self._state == _CONNECTING else "")
-        nothing_sent = self._state == _CONNECTING or (self._state == _DENYING and self._denial is not None)
-        if nothing_sent and not self.left:
+        if self._is_unanswered() and not self.left:
             self._deny(status, answer, ())
+
+    def _is_unanswered(self) -> bool:
+        """Whether nothing was sent yet, as when the application has begun a denial and said nothing in it."""
+        return self._state == _CONNECTING or (self._state == _DENYING and self._denial is not None)
 
 
 # To look these up for each WebSocket takes longer than to bind them.

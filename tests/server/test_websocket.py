@@ -161,6 +161,9 @@ class App(Routes):
 
     async def waits(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
+        await self.goes_on_late(receive, send)
+
+    async def goes_on_late(self, receive: Receive, send: Send) -> None:
         self.note("waiting")
         try:
             await self.gate.wait()
@@ -171,6 +174,11 @@ class App(Routes):
         except ClientDisconnected:
             self.note("nobody is there")
             self.note(await receive())
+
+    async def begins_to_answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "websocket.http.response.start", "status": 401})
+        await self.goes_on_late(receive, send)
 
     async def reads_late(self, scope: Scope, receive: Receive, send: Send) -> None:
         await accept(receive, send)
@@ -500,9 +508,10 @@ def test_the_client_leaves_before_it_is_accepted(version: str, caplog: pytest.Lo
 
 
 @VERSIONS
-def test_a_handshake_that_takes_too_long(version: str, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("path", ["/waits", "/begins_to_answer"])
+def test_a_handshake_that_takes_too_long(version: str, path: str, caplog: pytest.LogCaptureFixture) -> None:
     with serving(websocket__handshake="2s") as (server, _):
-        socket = ask(server, version, "/waits")
+        socket = ask(server, version, path)
         assert server.note() == "waiting"
         server.tick(2.4)
         assert socket.answer().status == 503
