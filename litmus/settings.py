@@ -314,8 +314,8 @@ class WebSocketSettings:
     sockets: int = option(
         Whole(0, 1_000_000),
         0,
-        "How many WebSockets each worker has open at once. More are answered with 503. 0: as many as there are "
-        "connections and streams.",
+        "How many WebSockets each worker has at once, with those that are not accepted yet. More are answered with "
+        "503. 0: as many as there are connections and streams.",
     )
     origins: str = option(
         Origins(),

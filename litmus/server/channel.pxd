@@ -70,3 +70,6 @@ cdef class Receiving:
 
 
 cdef str _OVER
+
+
+cpdef bytes as_bytes(data)

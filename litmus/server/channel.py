@@ -312,6 +312,14 @@ class Receiving:
 _OVER: Final = "a call of receive can be awaited once"
 
 
+def as_bytes(data: Any) -> bytes:
+    """What an application sends as ``bytes``, or as anything that holds some, which it may change afterwards.
+
+    Raises TypeError for what holds none.
+    """
+    return data if type(data) is bytes else bytes(memoryview(data))
+
+
 def describe(error: BaseException) -> str:
     """An exception in words, even if it has none to give."""
     try:

@@ -2,7 +2,7 @@ cimport cython
 
 from litmus.protocols.websocket.connection cimport Receiver, WebSocket
 from litmus.protocols.websocket.tunnels cimport Tunnel
-from litmus.server.channel cimport Channel
+from litmus.server.channel cimport Channel, as_bytes
 from litmus.server.engine cimport Engine
 from litmus.server.sockets cimport Sockets
 

@@ -11,6 +11,7 @@ from litmus.asgi import Message
 from litmus.protocols.websocket.connection import Receiver, State, WebSocket
 from litmus.protocols.websocket.deflate import Agreement
 from litmus.protocols.websocket.tunnels import Tunnel
+from litmus.server.channel import as_bytes
 from litmus.server.engine import Engine
 from litmus.server.noise import BROKEN
 
@@ -91,8 +92,7 @@ class Established(Receiver):
             # Template engines mark safe text by a class of its own, which compiled code does not take for a str.
             self.socket.send_text(text if type(text) is str else str.__str__(text))
         else:
-            data = message["bytes"]
-            self.socket.send_bytes(data if type(data) is bytes else bytes(memoryview(data)))
+            self.socket.send_bytes(as_bytes(message["bytes"]))
 
     def next_message(self) -> Message | None:
         """The message that has waited longest, None if none has."""

@@ -3,7 +3,7 @@ cimport cython
 from litmus.native cimport bound
 from litmus.protocols.machine cimport Stream
 from litmus.protocols.request cimport Request
-from litmus.server.channel cimport Channel
+from litmus.server.channel cimport Channel, as_bytes
 from litmus.server.engine cimport Engine
 from litmus.server.scope cimport Client, http_scope
 

@@ -19,7 +19,7 @@ from litmus.protocols.machine import Stream
 from litmus.protocols.request import Request
 from litmus.protocols.response import ERROR_HEADERS, error_body
 from litmus.server.awaitables import DONE
-from litmus.server.channel import Channel, ClientDisconnected, describe, is_disconnect
+from litmus.server.channel import Channel, ClientDisconnected, as_bytes, describe, is_disconnect
 from litmus.server.engine import Engine
 from litmus.server.noise import ABANDONED, CUT, REFUSED, UNREAD
 from litmus.server.scope import Client, http_scope
@@ -156,9 +156,7 @@ class Exchange(Channel):
             raise RuntimeError("http.response.body was sent before http.response.start")
         if self._disconnected:
             raise ClientDisconnected("the client has disconnected")
-        body = fields.get("body", b"")
-        if type(body) is not bytes:
-            body = bytes(memoryview(body))
+        body = as_bytes(fields.get("body", b""))
         end = not fields.get("more_body", False)
         stream = self._stream
         if self._trailers is not None and end:

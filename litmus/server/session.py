@@ -22,7 +22,7 @@ from litmus.protocols.response import ERROR_HEADERS, error_body
 from litmus.protocols.websocket.handshake import Handshake, HandshakeError, read_handshake
 from litmus.protocols.websocket.tunnels import ConnectionTunnel, StreamTunnel, Tunnel, TunnelSink
 from litmus.server.awaitables import DONE
-from litmus.server.channel import Channel, ClientDisconnected, describe, is_disconnect
+from litmus.server.channel import Channel, ClientDisconnected, as_bytes, describe, is_disconnect
 from litmus.server.engine import Engine
 from litmus.server.established import Established
 from litmus.server.noise import ABANDONED, REFUSED, UNPREPARED
@@ -323,9 +323,7 @@ class Session(Channel):
 
     def _deny_more(self, message: Message) -> Awaitable[None]:
         """Send the application's own denial (ASGI, "WebSocket Denial Response")."""
-        body = message.get("body", b"")
-        if type(body) is not bytes:
-            body = bytes(memoryview(body))
+        body = as_bytes(message.get("body", b""))
         end = not message.get("more_body", False)
         start = self._denial
         if start is not None:
