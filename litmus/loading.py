@@ -116,10 +116,20 @@ class Reader:
                 self._give(table, option, key, value, origin, base)
 
     def read_environment(self, environ: Mapping[str, str]) -> None:
-        """Take every LITMUS_SECTION__KEY of `environ`. A name without "__" is not an option and is left alone."""
-        names = [name for name in environ if name.startswith(ENVIRONMENT_PREFIX) and "__" in name]
+        """Take every LITMUS_SECTION__KEY of `environ`.
+
+        A name without "__" is not an option and is left alone: Kubernetes sets LITMUS_SERVICE_HOST and the like for a
+        service of the name. But one that only lacks an underscore to be an option's is refused.
+        """
         given = []
-        for name in names:
+        for name in (name for name in environ if name.startswith(ENVIRONMENT_PREFIX)):
+            if "__" not in name:
+                section, _, rest = name.removeprefix(ENVIRONMENT_PREFIX).lower().partition("_")
+                if section in self.single and rest in self.sections[section].options:
+                    meant = f"{section}.{rest}"
+                    sentence = f"did you mean {environment_name(meant)}, with two underscores?"
+                    self._problem(f"environment {name}", meant, environ[name], sentence)
+                continue
             key = name.removeprefix(ENVIRONMENT_PREFIX).lower().replace("__", ".")
             origin = f"environment {name}"
             if name == environment_name(key):

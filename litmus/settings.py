@@ -107,7 +107,8 @@ class ListenSettings:
     bind: str = option(
         Bind(),
         "127.0.0.1:8000",
-        '"host:port", "[v6]:port", ":port" for every interface, "unix:/path", or "fd:3" for an inherited socket.',
+        '"host:port", "[v6]:port" (of IPv6 alone), ":port" for every interface, "unix:/path", or "fd:3" for an '
+        "inherited socket.",
     )
     backlog: int = option(
         Whole(1, 65535),
@@ -138,33 +139,33 @@ class ListenSettings:
         "Whether the messages of WebSockets that come in here are compressed, in the place of websocket.compression.",
     )
     websocket_compression_least: int | None = option(
-        Inherited(_LEAST), "inherit", "In the place of websocket.compression_least, for those that come in here."
+        Inherited(_LEAST), "inherit", "In the place of websocket.compression_least, for WebSockets that come in here."
     )
     websocket_compression_level: int | None = option(
-        Inherited(_LEVEL), "inherit", "In the place of websocket.compression_level, for those that come in here."
+        Inherited(_LEVEL), "inherit", "In the place of websocket.compression_level, for WebSockets that come in here."
     )
     websocket_compression_memory: int | None = option(
-        Inherited(_LEVEL), "inherit", "In the place of websocket.compression_memory, for those that come in here."
+        Inherited(_LEVEL), "inherit", "In the place of websocket.compression_memory, for WebSockets that come in here."
     )
     websocket_server_window_bits: int | None = option(
         Inherited(_WINDOW_BITS),
         "inherit",
-        "In the place of websocket.server_window_bits, for those that come in here.",
+        "In the place of websocket.server_window_bits, for WebSockets that come in here.",
     )
     websocket_client_window_bits: int | None = option(
         Inherited(_WINDOW_BITS),
         "inherit",
-        "In the place of websocket.client_window_bits, for those that come in here.",
+        "In the place of websocket.client_window_bits, for WebSockets that come in here.",
     )
     websocket_server_context_takeover: bool | None = option(
         Inherited(Flag()),
         "inherit",
-        "In the place of websocket.server_context_takeover, for those that come in here.",
+        "In the place of websocket.server_context_takeover, for WebSockets that come in here.",
     )
     websocket_client_context_takeover: bool | None = option(
         Inherited(Flag()),
         "inherit",
-        "In the place of websocket.client_context_takeover, for those that come in here.",
+        "In the place of websocket.client_context_takeover, for WebSockets that come in here.",
     )
 
     @property
@@ -430,9 +431,9 @@ class TimeoutsSettings:
     queue: float = option(
         Duration("1ms", "24h"),
         "10s",
-        "How long new connections wait when no worker has room for them, nor idle connections to close. When none "
-        "could be let in for so long, those that wait, and those that come until there is room again, are answered "
-        "with 503 and Retry-After.",
+        "How long new connections wait at most when no worker has room for all of them, nor enough idle connections to "
+        "close. After that those that wait still, and those that come until there is room for all, are answered with "
+        "503 and Retry-After.",
     )
     drain: float = option(
         Duration("0s", "24h"),

@@ -193,6 +193,14 @@ def test_values_are_shown_on_one_line_and_not_endlessly(config: Path) -> None:
         ("LITMUS_LIMIT__ZZZ", 'limit.zzz = "4": unknown section; did you mean limits?'),
         ("LITMUS___", "unknown key"),
         ("LITMUS_ZZZ__ZZZ", 'zzz.zzz = "4": unknown key'),
+        (
+            "LITMUS_ARBITER_WORKERS",
+            'arbiter.workers = "4": did you mean LITMUS_ARBITER__WORKERS, with two underscores?',
+        ),
+        (
+            "LITMUS_LIMITS_HEADER_FIELDS",
+            'limits.header_fields = "4": did you mean LITMUS_LIMITS__HEADER_FIELDS, with two underscores?',
+        ),
         ("LITMUS_Arbiter__Workers", 'arbiter.workers = "4": must be in capitals: LITMUS_ARBITER__WORKERS'),
     ],
 )
@@ -203,7 +211,8 @@ def test_unknown_names_in_the_environment(name: str, problem: str) -> None:
 
 
 def test_other_names_in_the_environment_are_left_alone() -> None:
-    load(None, environ={"LITMUS_CONTROL": "x", "LITMUS_PURE": "1", "LITMUS_": "", "litmus_app__target": "", "X__Y": ""})
+    names = ["CONTROL", "PURE", "", "SERVICE_HOST", "PORT_8000_TCP", "HTTP_PORT", "LISTEN_BIND"]
+    load(None, environ={"litmus_app__target": "", "X__Y": "", **{f"LITMUS_{name}": "1" for name in names}})
 
 
 @pytest.mark.parametrize("key", ["", "app", "app.", ".target", "app.target.x", "zzz", "..."])

@@ -22,6 +22,7 @@ from types import SimpleNamespace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.descriptors import open_descriptors
 
 from litmus import log
 from litmus.log import LineFormatter, LogError, LogFile, escape
@@ -68,10 +69,6 @@ def full_disk(size: int) -> Iterator[None]:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         signal.signal(signal.SIGXFSZ, handler)
-
-
-def open_descriptors() -> set[str]:
-    return {entry.name for entry in Path("/proc/self/fd").iterdir() if entry.exists()}
 
 
 # -- escape ------------------------------------------------------------------------------------------------------------

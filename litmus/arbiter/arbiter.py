@@ -291,6 +291,7 @@ class Arbiter:
                     "generation": worker.generation,
                     "state": worker.state.value,
                     "full": bool(self._segment.seat(worker.seat).scoreboard.full),
+                    "stuck": self._crew.is_stuck(worker),
                     "uptime_s": round(worker.uptime, 1),
                 }
                 for worker in workers

@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from litmus.arbiter.errors import StartupError
 from litmus.kinds import spell
@@ -15,6 +16,10 @@ from litmus.worker.capacity import capacity
 
 _CAPABILITIES = {"CAP_SETGID": 6, "CAP_SETUID": 7}
 """What root needs to become somebody else, and may have been denied in a container: the bits, see capability.h."""
+
+
+_FEW: Final = 64
+"""With room for fewer connections a worker is full at once, and nobody can have wanted that who set no limit."""
 
 
 def check_privileges(settings: Settings) -> None:
@@ -52,7 +57,7 @@ def shortcomings(settings: Settings) -> list[str]:
     """What this process can't give in full, and serves without: a sentence for each."""
     key, wanted = "limits.connections", settings.limits.connections
     room = capacity(wanted)
-    if room.most >= wanted:
+    if room.most >= (wanted or _FEW):
         return []
     sentence = f"workers will have {room.most}, the most that {room.bound}"
     return [describe(settings.origins.get(key, "default"), key, str(wanted), sentence)]

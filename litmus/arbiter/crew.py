@@ -148,6 +148,10 @@ class Crew:
         if self._stalls.look(serving) or self._full != before:
             self._arrange()
 
+    def is_stuck(self, worker: Worker) -> bool:
+        """Whether its loop did not turn when it was last looked at."""
+        return worker in self._stalls
+
     def _is_full(self, worker: Worker) -> bool:
         """Whether it has no room for more connections, by its own account."""
         return bool(self.fleet.segment.seat(worker.seat).scoreboard.full)

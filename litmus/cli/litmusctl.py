@@ -109,7 +109,7 @@ def status(
     workers = result.get("workers")  # a server of another version may not tell
     if workers is not None and not any(worker.get("state") == "ready" for worker in workers):
         if result.get("state") == "stopping":
-            raise _failure("the server is stopping: nobody else is served", UNSERVED)
+            raise _failure("the server is stopping: no new connections are accepted", UNSERVED)
         raise _failure("no worker is ready: nothing is served", UNSERVED, "the log of the server says why")
 
 

@@ -95,10 +95,9 @@ def print_stats(terminal: Terminal, stats: Mapping[str, Any], rate: float | None
 def _worker_row(terminal: Terminal, worker: Mapping[str, Any]) -> Sequence[str]:
     tick = worker.get("tick_age_ms")
     tick_text = _with(rough_duration, tick / 1000 if tick is not None else None)
-    stalled = tick is not None and tick > _STALLED_MS
     return (
         *_status_row(terminal, worker),
-        terminal.paint(tick_text, "red") if stalled else tick_text,
+        terminal.paint(tick_text, "red") if _stalled(worker) else tick_text,
         _with(number, worker.get("connections_open")),
         _with(number, worker.get("requests")),
         _with(number, worker.get("in_flight")),
@@ -107,8 +106,16 @@ def _worker_row(terminal: Terminal, worker: Mapping[str, Any]) -> Sequence[str]:
     )
 
 
+def _stalled(worker: Mapping[str, Any]) -> bool:
+    """Whether its loop has not turned for long, as far as the report tells."""
+    tick = worker.get("tick_age_ms")
+    return tick is not None and bool(tick > _STALLED_MS)
+
+
 def _state(terminal: Terminal, worker: Mapping[str, Any]) -> str:
     state = safe(str(worker.get("state", _NONE)))
+    if worker.get("stuck") or _stalled(worker):
+        return terminal.paint(f"{state}, stuck", "red")
     if worker.get("full"):
         return terminal.paint(f"{state}, full", "yellow")
     return terminal.paint(state, _STATE_STYLES.get(state, "dim"))
@@ -162,6 +169,14 @@ def _label(name: str) -> str:
     return safe(name).removesuffix("_s").removesuffix("_bytes").replace("_", " ")
 
 
+def _outcome(reload: Mapping[str, Any]) -> str:
+    """What came of a reload, in words."""
+    at = safe(str(reload.get("at", _NONE)))
+    if reload["ok"]:
+        return f"done at {at}: generation {reload.get('generation', _NONE)}"
+    return f"refused at {at}: {safe(str(reload.get('error', _NONE)))}"
+
+
 def _value(name: str, value: Any) -> str:
     """A value the way its name asks for: ``…_s`` are seconds, ``…_bytes`` bytes."""
     if value is None or value == "" or value == []:
@@ -172,6 +187,8 @@ def _value(name: str, value: Any) -> str:
         return rough_duration(value)
     if isinstance(value, int | float) and name.endswith("_bytes"):
         return size(value)
+    if name == "last_reload" and isinstance(value, Mapping) and "ok" in value:
+        return _outcome(value)
     if isinstance(value, Mapping):
         return ", ".join(f"{_label(str(key))} {_value(str(key), item)}" for key, item in value.items())
     if isinstance(value, list):

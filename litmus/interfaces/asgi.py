@@ -107,7 +107,6 @@ def _looks_like_wsgi(application: Any) -> bool:
         signature = inspect.signature(application)
     except (TypeError, ValueError):
         return False
-    # What a class makes of its arguments can't be seen.
     return _takes(signature, 2) and not _takes(signature, 3) and not inspect.isclass(application)
 
 
@@ -117,8 +116,10 @@ def _not_to_be_called(application: Any) -> str:
         signature = inspect.signature(application)
     except (TypeError, ValueError):
         return ""
-    if _takes(signature, 3) or inspect.isclass(application):
+    if _takes(signature, 3):
         return ""
+    if inspect.isclass(application):
+        return "it is a class that is not called with scope, receive and send; name an instance of it"
     if _takes(signature, 0):
         return "it is called without arguments; if it makes the application, say so with () behind its name"
     return "it is not an application, which is called with scope, receive and send"

@@ -130,6 +130,9 @@ def check_beginning(head: bytes) -> None:
     method, space, _ = head[: _LONGEST_METHOD + 1].partition(b" ")
     if space or len(method) > _LONGEST_METHOD or not _TOKEN.issuperset(method):
         check_method(method)
+    line, end, _ = head.partition(b"\n")
+    if end and line.endswith(b"\r"):
+        _look_at(line[:-1])
     if head.count(b"\n") != head.count(b"\r\n"):
         raise ProtocolError(400, "a line that ends without CR")
 

@@ -164,7 +164,8 @@ class HeadParser:
             else:
                 framings += 1
                 if framings > 1:
-                    raise ProtocolError(400, "more than one Content-Length or Transfer-Encoding")
+                    # RFC 9112, section 6.1 to 6.3: what was meant cannot be told
+                    raise ProtocolError(400, "Content-Length or Transfer-Encoding more than once, or both of them")
                 request.body = field.number if kind == _CONTENT_LENGTH else UNKNOWN
         if line.version == "1.1":
             if not hosts:

@@ -193,7 +193,7 @@ class Acceptor:
                 taken = backlog.take(door.listener)
             except OSError as error:
                 # The connection stays queued, and asking again at once would change nothing.
-                log.error("cannot accept a connection: %s", error)
+                self._notices.failed(error)
                 self._pause()
                 self._engine.board.full = 1
                 self._engine.loop.call_later(_RETRY_SECONDS, self._resume)
@@ -255,8 +255,9 @@ class Acceptor:
                     host = _host(taken.peer)
                     self._refusals.refuse(taken.as_socket(), host, "the server is busy", self._notices.refused)
         except OSError as error:
-            log.error("cannot accept a connection to refuse it: %s", error)
-            return ticks(_RETRY_SECONDS)
+            if not self._refusals.hurry():
+                self._notices.failed(error)
+                return ticks(_RETRY_SECONDS)
         return 1
 
     def _receive(self, accepted: backlog.Accepted, door: _Door) -> None:

@@ -78,6 +78,8 @@ class Notices:
         self._refused = Tally(engine.wheel, self._tell_refused)
         self._refused_address = Tally(engine.wheel, self._tell_refused_address)
         self._closed = Tally(engine.wheel, self._tell_closed)
+        self._failed = Tally(engine.wheel, self._tell_failed)
+        self._error: OSError | None = None
         self.due = 0
         self.spoke = 0
 
@@ -108,6 +110,11 @@ class Notices:
         self._address = address
         self._refused_address.add()
 
+    def failed(self, error: OSError) -> None:
+        """A connection that waits could not be accepted, not even to refuse it."""
+        self._error = error
+        self._failed.add()
+
     def expire(self) -> None:
         """Tell of room when the worker has not been full since the last look."""
         if self._was_full:
@@ -120,7 +127,7 @@ class Notices:
         """Tell the last of it: nobody is accepted any more."""
         self._wheel.remove(self)
         self.due = 0
-        for tally in (self._closed, self._refused, self._refused_address):
+        for tally in (self._closed, self._failed, self._refused, self._refused_address):
             tally.close()
 
     @property
@@ -131,7 +138,7 @@ class Notices:
         log.warning("%s closed to make room: %s", count(number, "idle connection"), self._are_open)
 
     def _tell_refused(self, number: int) -> None:
-        log.warning("%s refused: %s, and none could be closed", count(number, "new connection"), self._are_open)
+        log.warning("%s refused: %s, and too few are idle", count(number, "new connection"), self._are_open)
 
     def _tell_refused_address(self, number: int) -> None:
         log.warning(
@@ -140,3 +147,7 @@ class Notices:
             self._address,
             count(self._most_of_address, "connection"),
         )
+
+    def _tell_failed(self, number: int) -> None:
+        again = "" if number == 1 else f" ({number} times)"
+        log.error("cannot accept a connection: %s%s", self._error, again)

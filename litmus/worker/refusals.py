@@ -59,6 +59,13 @@ class Refusals:
         engine.loop.add_reader(accepted.fileno(), self.drop, farewell)
         engine.wheel.arm(farewell, self._linger)
 
+    def hurry(self) -> bool:
+        """There are no descriptors left: close those that have had their answer. Returns whether there were any."""
+        farewells = list(self._farewells)
+        for farewell in farewells:
+            self.end(farewell)
+        return bool(farewells)
+
     def drop(self, farewell: _Farewell) -> None:
         """Drop what has come; its end is the peer's end."""
         try:

@@ -134,6 +134,10 @@ def test_more_connections_than_descriptors_allow_are_told(monkeypatch: pytest.Mo
         return shortcomings(Settings(limits=limits, origins={"limits.connections": origin}))
 
     assert told(0) == told(1) == told(896) == []
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (100, 4096))
+    assert told(1) == told(36) == []
+    assert "limits.connections = 0: workers will have 36, the most that a descriptor limit of 100 allows" in told(0)[0]
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (1024, 4096))
     assert told(897) == [
         f"{origin}: limits.connections = 897: workers will have 896, the most that a descriptor limit of 1024 allows "
         "(raise it with ulimit -n, or LimitNOFILE= in a systemd unit)"

@@ -85,7 +85,10 @@ def test_status_tells_scripts_whether_anything_is_served(
 def test_status_of_a_server_that_stops(path: Path, arbiter: FakeArbiter) -> None:
     arbiter.summary = {"state": "stopping", "workers": [{"slot": 0, "state": "draining"}]}
     result = run("-s", path, "status")
-    assert (result.exit_code, result.stderr) == (UNSERVED, "litmusctl: the server is stopping: nobody else is served\n")
+    assert (result.exit_code, result.stderr) == (
+        UNSERVED,
+        "litmusctl: the server is stopping: no new connections are accepted\n",
+    )
 
 
 def test_stats(path: Path) -> None:

@@ -142,11 +142,12 @@ def test_status() -> None:
         "addresses": ["127.0.0.1:8000", "unix:/run/shop"],
         "rss_bytes": 2048,
         "compiled": False,
-        "last_reload": {"generation": 3, "ok": True},
+        "last_reload": {"generation": 3, "ok": True, "at": "2026-11-22 04:03:00"},
         "title": "\x1b[31m",
         "workers": [
             {"slot": 0, "pid": 12, "generation": 3, "state": "ready", "full": False, "uptime_s": 75.1},
             {"slot": 1, "pid": 13, "generation": 3, "state": "ready", "full": True, "uptime_s": 75.1},
+            {"slot": 2, "pid": 14, "generation": 3, "state": "ready", "full": True, "stuck": True, "uptime_s": 75.1},
             {},
         ],
     }
@@ -158,13 +159,21 @@ def test_status() -> None:
         "               unix:/run/shop",
         "  rss          2.0 KiB",
         "  compiled     no",
-        "  last reload  generation 3, ok yes",
+        "  last reload  done at 2026-11-22 04:03:00: generation 3",
         "  title        \\x1b[31m",
         "",
-        "SLOT  PID  GEN  STATE            UP",
-        "   0   12    3  ready        1m 15s",
-        "   1   13    3  ready, full  1m 15s",
-        "   -    -    -  -                 -",
+        "SLOT  PID  GEN  STATE             UP",
+        "   0   12    3  ready         1m 15s",
+        "   1   13    3  ready, full   1m 15s",
+        "   2   14    3  ready, stuck  1m 15s",
+        "   -    -    -  -                  -",
+    ]
+
+
+def test_a_reload_that_was_refused() -> None:
+    last = {"generation": 3, "ok": False, "at": "2026-11-22 04:03:00", "error": "why \x1b"}
+    assert printed(reports.print_status, {"last_reload": last}) == [
+        "  last reload  refused at 2026-11-22 04:03:00: why \\x1b"
     ]
 
 

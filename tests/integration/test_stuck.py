@@ -107,7 +107,8 @@ def test_blocked_workers_are_seen_and_can_be_replaced(serve: Serve) -> None:
     table = server.litmusctl("stats")
     assert table.returncode == 0
     assert all(str(pid) in table.stdout for pid in blocked)
-    assert server.litmusctl("status").returncode == 0
+    wait_until(lambda: server.litmusctl("status").stdout.count("ready, stuck") == 2, "both to be seen")
+    assert table.stdout.count("ready") == 2
     # Those who wait in the queues of the blocked are served by the next generation.
     address = server.address
     waiting = [server.connect(address).send(b"GET /work HTTP/1.1\r\nHost: a\r\n\r\n") for _ in range(10)]

@@ -100,6 +100,8 @@ FAILURES = {
     "a factory that makes nothing": ("def app(): ...\n", "loaded:app()", "NoneType", ""),
     "a factory that is none": ("app = 5\n", "loaded:app()", "the factory failed: TypeError", ""),
     "a factory without ()": ("def app(): ...\n", "loaded:app", "say so with () behind its name", ""),
+    "a class": ("class app:\n    def __init__(self, *, debug=False): ...\n", "loaded:app", "name an instance", ""),
+    "a class of one argument": ("class app:\n    def __init__(self, scope): ...\n", "loaded:app", "is a class", ""),
     "a function of one argument": ("def app(scope): ...\n", "loaded:app", "is not an application, which is called", ""),
     "WSGI": ("def app(environ, start_response): ...\n", "loaded:app", "WSGI", ""),
     "a WSGI object": ("class App:\n    def __call__(self, e, s): ...\napp = App()\n", "loaded:app", "WSGI", ""),
@@ -149,7 +151,7 @@ def test_what_looks_like_wsgi_can_be_insisted_on(loading: Load) -> None:
 
 
 @pytest.mark.parametrize(
-    "source", ["def app(*all): ...\n", "class app:\n    def __init__(self, a): ...\n", "app = max\n"]
+    "source", ["def app(*all): ...\n", "class app:\n    def __init__(self, a, b, c): ...\n", "app = max\n"]
 )
 def test_what_may_be_an_application_is_taken_for_one(loading: Load, source: str) -> None:
     assert callable(loading(source))

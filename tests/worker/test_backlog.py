@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from litmus.worker import backlog
 from litmus.worker.backlog import Accepted, queued, take
 
 
@@ -51,6 +52,31 @@ def test_what_it_is(listener: socket.socket, client: socket.socket) -> None:
     assert accepted.getsockname() == listener.getsockname()
     assert not os.get_inheritable(accepted.fileno())
     assert take(listener) is None
+
+
+def test_how_many_wait(listener: socket.socket) -> None:
+    clients = [socket.socket(listener.family) for _ in range(5)]
+    for number, client in enumerate(clients, start=1):
+        client.connect(listener.getsockname())
+        assert queued(listener) == number
+    taken(listener)
+    assert queued(listener) == 4
+    for client in clients:
+        client.close()
+
+
+@pytest.mark.parametrize("protocol", ["unknown", "without an answer", "another"])
+def test_a_kernel_that_does_not_tell_of_unix_sockets(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, protocol: str
+) -> None:
+    names = {"unknown": ("_NETLINK_SOCK_DIAG", 31), "without an answer": ("_SHOW_QUEUE", 0), "another": ("_ANY", 7)}
+    monkeypatch.setattr(backlog, *names[protocol])
+    with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as client:
+        listener.bind(str(tmp_path / "s"))
+        listener.listen()
+        assert queued(listener) == 0
+        client.connect(str(tmp_path / "s"))
+        assert queued(listener) == 1
 
 
 def test_who_nobody_takes_over_is_closed(listener: socket.socket, client: socket.socket) -> None:
