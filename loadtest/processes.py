@@ -56,9 +56,14 @@ def run(
             preexec_fn=pinned(cpu) if cpu is not None else None,
         )
     except subprocess.CalledProcessError as error:
-        raise MeasurementError(f"{' '.join(command)} failed:\n{error.stdout}{error.stderr}".rstrip()) from error
+        raise MeasurementError(f"{spelled(command)} failed:\n{error.stdout}{error.stderr}".rstrip()) from error
     except subprocess.TimeoutExpired as error:
-        raise MeasurementError(f"{' '.join(command)} did not end within {timeout:.0f} s") from error
+        raise MeasurementError(f"{spelled(command)} did not end within {timeout:.0f} s") from error
+
+
+def spelled(command: Sequence[str]) -> str:
+    """A command for people to read, and for results that others see: from the root of the project."""
+    return " ".join(command).replace(f"{ROOT}/", "")
 
 
 READY = "ready"

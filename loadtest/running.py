@@ -99,7 +99,7 @@ def running(server: Server, workload: Workload, cpu: int, *, crowded: bool = Fal
             yield Running(process, setup.port, log)
         except MeasurementError as error:
             printed = errors.read_text(errors="replace") + ("" if workload.logged else log.read_text(errors="replace"))
-            raise MeasurementError(f"{error}: {' '.join(command)}\n{printed}".rstrip()) from error
+            raise MeasurementError(f"{error}: {processes.spelled(command)}\n{printed}".rstrip()) from error
         finally:
             end(process)
 

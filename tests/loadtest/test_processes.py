@@ -58,3 +58,8 @@ def test_a_client_that_is_not_ready_is_ended(cpu: int) -> None:
     ):
         pass
     assert {*psutil.Process().children()} == before
+
+
+def test_a_result_does_not_tell_where_the_project_lies() -> None:
+    inside = str(processes.ROOT / "loadtest" / ".venv" / "bin" / "python")
+    assert processes.spelled([inside, "-m", "hypercorn", "/etc"]) == "loadtest/.venv/bin/python -m hypercorn /etc"
