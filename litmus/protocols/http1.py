@@ -650,7 +650,7 @@ class Http1(Stream):
             response = error_response(error.status, error.reason, self._host.date())
             size = len(response) - response.index(b"\r\n\r\n") - 4
             head = self._beginning() if self.sink is None else b""
-            if (self._method if self.sink is not None else head.partition(b" ")[0]) == b"HEAD":
+            if head.startswith(b"HEAD ") if self.sink is None else self._method == b"HEAD":
                 response = response[:-size]  # RFC 9110, section 9.3.2
                 size = 0
             if self.sink is not None:

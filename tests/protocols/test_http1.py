@@ -79,6 +79,7 @@ def test_an_error_response_finds_the_connection_gone() -> None:
         (b"asdf\n", 400, "not a request"),
         (b"GET / HTTP/1.1\nHo", 400, "without CR"),
         (b"GET / HTTP/1.1\r\nHost: a\n\n", 400, "without CR"),
+        (b"HEAD\r\n\r\n", 400, "not a request"),
         (b"GET /\r\n", 400, "not a request line"),
         (b"GET /\r\nHost: a\n", 400, "not a request line"),
         (b"GET / HTTP/3.0\r\n", 505, "only HTTP/1.0"),
