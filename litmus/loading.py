@@ -123,16 +123,15 @@ class Reader:
         """
         given = []
         for name in (name for name in environ if name.startswith(ENVIRONMENT_PREFIX)):
+            lower, origin = name.removeprefix(ENVIRONMENT_PREFIX).lower(), f"environment {name}"
+            key = lower.replace("__", ".")
             if "__" not in name:
-                section, _, rest = name.removeprefix(ENVIRONMENT_PREFIX).lower().partition("_")
+                section, _, rest = lower.partition("_")
+                meant = f"{section}.{rest}"
                 if section in self.single and rest in self.sections[section].options:
-                    meant = f"{section}.{rest}"
                     sentence = f"did you mean {environment_name(meant)}, with two underscores?"
-                    self._problem(f"environment {name}", meant, environ[name], sentence)
-                continue
-            key = name.removeprefix(ENVIRONMENT_PREFIX).lower().replace("__", ".")
-            origin = f"environment {name}"
-            if name == environment_name(key):
+                    self._problem(origin, meant, environ[name], sentence)
+            elif name == environment_name(key):
                 given.append(Override(key, environ[name], origin))
             else:
                 self._problem(origin, key, environ[name], f"must be in capitals: {environment_name(key)}")
